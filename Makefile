@@ -1,0 +1,21 @@
+# Two commands: `make up` brings a platform up, `make test` passes the tests. Both say what they install.
+.PHONY: up test unit engine prerequisites
+
+up: prerequisites
+	cargo build --release
+	./target/release/pupperware up $(ARGS)
+
+# Everything: unit tests, golden plans, CLI snapshots, and the scenarios against a real engine.
+test: prerequisites
+	cargo test
+
+# Without an engine: unit tests, golden plans, CLI snapshots.
+unit:
+	cargo test --lib --test cli --test plan
+
+# One scenario: make engine SCENARIO=name
+engine: prerequisites
+	cargo test --test engine -- --test-threads=1 $(SCENARIO)
+
+prerequisites:
+	sh scripts/prerequisites

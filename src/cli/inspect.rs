@@ -1,0 +1,56 @@
+//! Commands that only look: `pupperware status`, `doctor` and `channels`.
+
+use clap::Args;
+
+use crate::report::output::Output;
+
+/// Show what runs, and whether it is well.
+///
+/// Services and their replicas, health, release and channel, and whether the platform is proved as it runs now.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware status           a table\n  \
+    pupperware status --check   exit 3 unless all is well, for scripts\n  \
+    pupperware status -o json   for programs\n  \
+    pupperware status --watch   a new table at every change, until Ctrl-C")]
+pub struct StatusArgs {
+    /// Exit 3 unless every service is ready and the platform is proved.
+    #[arg(long)]
+    pub check: bool,
+    /// Show it again whenever it changes.
+    #[arg(long, conflicts_with = "check")]
+    pub watch: bool,
+    /// How to print it.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Check the engine and the platform for known problems.
+///
+/// Each check has an id, a severity and a hint. Warnings do not fail the command; failed checks do, with exit code 3.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware doctor                      every check\n  \
+    pupperware doctor --check engine-api   one of them\n  \
+    pupperware doctor -o json              for programs")]
+pub struct DoctorArgs {
+    /// Run only the checks with these ids.
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub check: Vec<String>,
+    /// How to print the results.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Show the release channels.
+///
+/// A channel is a moving name for the newest fit release of a stream. The one that the platform follows is marked.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware channels           a table\n  \
+    pupperware channels -o yaml   for programs")]
+pub struct ChannelsArgs {
+    /// How to print them.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Output,
+}

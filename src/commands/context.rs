@@ -1,0 +1,146 @@
+//! What every command that works with a platform needs: settings, engine, release, desired and observed state.
+//!
+//! Each part is made only when a command asks for it, so `config validate` needs no engine and `status` no release.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::global::GlobalArgs;
+use crate::cli::release::ReleaseArgs;
+use crate::config::sizing::{self, Machine, Sizing};
+use crate::desired::{self, Desired, Origin};
+use crate::engine::connect::{self, Choice};
+use crate::engine::{Engine, EngineInfo};
+use crate::error::{Error, Result};
+use crate::observed::{self, Observed};
+use crate::release::{self, Manifest, Release};
+use crate::report::{Report, terminal};
+use crate::settings::{self, Given, Overrides, Settings, Sourced};
+
+/// Settings and the way to report; everything else is made from it.
+pub struct Context {
+    /// Where events go.
+    pub report: Report,
+    /// Resolved settings.
+    pub settings: Settings,
+    /// `--yes`.
+    pub yes: bool,
+    choice: Choice,
+    working_dir: PathBuf,
+}
+
+/// A platform with everything known about it.
+pub struct Platform {
+    /// The engine.
+    pub engine: Engine,
+    /// What the engine's machine has.
+    pub info: EngineInfo,
+    /// The release that applies.
+    pub release: Release,
+    /// Sizes that apply.
+    pub sizing: Sizing,
+    /// As it should be.
+    pub desired: Desired,
+    /// As it is.
+    pub observed: Observed,
+}
+
+/// What a command adds to the global flags.
+#[derive(Default)]
+pub struct Extra<'a> {
+    /// `--channel`, `--release`.
+    pub release: Option<&'a ReleaseArgs>,
+    /// `--code`.
+    pub code: Option<&'a Path>,
+}
+
+impl Context {
+    /// Reads the settings; warnings are reported.
+    ///
+    /// # Errors
+    /// The configuration is wrong: all its errors at once.
+    pub fn new(global: &GlobalArgs, extra: &Extra, report: &Report) -> Result<Self> {
+        let working_dir =
+            std::env::current_dir().map_err(|e| Error::failed("cannot tell the working directory").because(e))?;
+        let overrides = Overrides {
+            config: sourced(global.config.clone(), "--config", "PUPPERWARE_CONFIG"),
+            project: sourced(global.project.clone(), "--project", "PUPPERWARE_PROJECT"),
+            channel: sourced(extra.release.and_then(|r| r.channel.clone()), "--channel", "PUPPERWARE_CHANNEL"),
+            release: sourced(
+                extra.release.and_then(|r| r.release.as_ref().map(ToString::to_string)),
+                "--release",
+                "PUPPERWARE_RELEASE",
+            ),
+            code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
+            ..Overrides::default()
+        };
+        let color = terminal::stderr_takes_color();
+        let settings = settings::resolve(&overrides, &working_dir).map_err(|e| e.into_error(color))?;
+        for warning in &settings.warnings {
+            match &warning.suggestion {
+                Some(hint) => report.warn_with_hint(format!("{}: {}", warning.path, warning.message), hint.clone()),
+                None => report.warn(format!("{}: {}", warning.path, warning.message)),
+            }
+        }
+        let choice = Choice { host: global.host.clone(), context: global.context.clone() };
+        Ok(Context { report: report.clone(), settings, yes: global.yes, choice, working_dir })
+    }
+
+    /// The project's name.
+    pub fn project(&self) -> &str {
+        self.settings.config.project.as_str()
+    }
+
+    /// A connection to the engine, not yet tried.
+    ///
+    /// # Errors
+    /// The address cannot be used.
+    pub fn engine(&self) -> Result<Engine> {
+        connect::connect(connect::resolve(&self.choice, &|name| std::env::var(name).ok())?)
+    }
+
+    /// The engine and the platform as it is.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn observe(&self) -> Result<(Engine, Observed)> {
+        let engine = self.engine()?;
+        let observed = observed::snapshot(&engine, self.project()).await?;
+        Ok((engine, observed))
+    }
+
+    /// Everything.
+    ///
+    /// # Errors
+    /// The engine's, an unknown release, a machine that is too small.
+    pub async fn platform(&self) -> Result<Platform> {
+        let engine = self.engine()?;
+        let (info, observed) = tokio::try_join!(engine.info(), observed::snapshot(&engine, self.project()))?;
+        let manifest = Manifest::embedded()?;
+        let recorded = observed.record.as_ref().map(|r| &r.release);
+        let config = &self.settings.config;
+        let channel = config.channel().map(ToString::to_string);
+        let release = release::choose(&manifest, channel.as_deref(), config.release(), recorded)?.clone();
+        let sizing = sizing::size(config, Machine { cpus: info.cpus, memory_bytes: info.memory_bytes })?;
+        let desired = desired::build(config, &release, &sizing, &self.origin())?;
+        Ok(Platform { engine, info, release, sizing, desired, observed })
+    }
+
+    fn origin(&self) -> Origin {
+        let file = self.settings.config_file.as_ref().map(|f| f.display().to_string());
+        Origin {
+            working_dir: self.working_dir.display().to_string(),
+            config_file: file.unwrap_or_else(|| self.working_dir.join("pupperware.yaml").display().to_string()),
+        }
+    }
+}
+
+/// A value with whether a flag or a variable gave it. clap has merged the two; equal to the variable means from it.
+fn sourced<T: AsRef<std::ffi::OsStr>>(
+    value: Option<T>,
+    flag: &'static str,
+    variable: &'static str,
+) -> Option<Sourced<T>> {
+    let value = value?;
+    let from_env = std::env::var_os(variable).is_some_and(|v| v == value.as_ref());
+    Some(Sourced { given: if from_env { Given::Env(variable) } else { Given::Flag(flag) }, value })
+}

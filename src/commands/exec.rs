@@ -1,0 +1,49 @@
+//! `pupperware exec`: a command in a service's container.
+
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+
+use super::context::{Context, Extra};
+use crate::cli::exec::ExecArgs;
+use crate::cli::global::GlobalArgs;
+use crate::engine::{ExecRequest, Terminal};
+use crate::error::{Error, Kind, Result};
+use crate::plan;
+use crate::report::{Report, terminal};
+
+/// Runs the command with our input and output; its exit code becomes ours.
+pub(super) async fn run(global: &GlobalArgs, args: &ExecArgs, report: &Report) -> Result<u8> {
+    let context = Context::new(global, &Extra::default(), report)?;
+    let (engine, observed) = context.observe().await?;
+    let chosen = plan::chosen(&observed, std::slice::from_ref(&args.service))?;
+    let Some((name, _)) = chosen.into_iter().find(|(_, c)| c.running()) else {
+        return Err(Error::failed(format!("{} does not run", args.service)).hint("start it with `pupperware up`"));
+    };
+    let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let (rows, columns) = terminal::stderr_size();
+    let size = (i32::try_from(rows).unwrap_or(24), i32::try_from(columns).unwrap_or(80));
+    let how = Terminal { tty: args.tty || at_terminal, stdin: args.interactive || at_terminal, size };
+    let request =
+        ExecRequest { container: name.clone(), command: args.command.clone(), user: args.user.clone(), stdin: None };
+    let raw = if how.tty { terminal::RawMode::enter() } else { None };
+    let mut closed = None;
+    let code = engine
+        .exec_attached(&request, how, &mut |is_stderr, bytes| {
+            if is_stderr {
+                terminal::err_bytes(bytes);
+            } else if let Err(error) = terminal::out_bytes(bytes) {
+                closed = Some(error);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })
+        .await?;
+    drop(raw);
+    if let Some(error) = closed {
+        return Err(error);
+    }
+    match u8::try_from(code) {
+        Ok(code) => Ok(code),
+        Err(_) => Err(Error::new(Kind::Failed, format!("the command ended with the exit code {code}"))),
+    }
+}

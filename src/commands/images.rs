@@ -1,0 +1,200 @@
+//! `pupperware images`: the component images of a release: build, pull, list, save to and load from one archive.
+
+use serde::Serialize;
+
+use super::change::{self, Change, Outcome};
+use super::context::{Context, Extra, Platform};
+use crate::cli::change::ChangeArgs;
+use crate::cli::global::GlobalArgs;
+use crate::cli::images::{ImagesArgs, ImagesCommand, ImagesLoadArgs, ImagesSaveArgs, SelectionArgs};
+use crate::config::sizing::show_size;
+use crate::error::{Error, Result};
+use crate::images::{self, DesiredImage, Source};
+use crate::journal::lock;
+use crate::plan;
+use crate::report::output::{Document, Output, Tabular, print_data};
+use crate::report::table::{Cell, Table, Tone};
+use crate::report::{Report, terminal};
+
+#[derive(Debug, Serialize)]
+struct Images {
+    release: String,
+    images: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    component: String,
+    reference: String,
+    present: bool,
+    id: Option<String>,
+    /// Bytes, shared layers included.
+    size: Option<u64>,
+    /// `name=version`, as the image's label says.
+    packages: Vec<String>,
+}
+
+impl Tabular for Images {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["COMPONENT", "STATE", "SIZE", "IMAGE", "PACKAGES"]);
+        for row in &self.images {
+            let (state, tone) = if row.present { ("here", Tone::Good) } else { ("missing", Tone::Warn) };
+            table.row([
+                row.component.as_str().into(),
+                Cell::toned(state, tone),
+                row.size.map_or("-".into(), |s| show_size(s >> 20 << 20).into()),
+                row.reference.as_str().into(),
+                row.packages.join(" ").into(),
+            ]);
+        }
+        table
+    }
+}
+
+/// Does what the sub-command says.
+pub(super) async fn run(global: &GlobalArgs, args: &ImagesArgs, report: &Report) -> Result<u8> {
+    match &args.command {
+        ImagesCommand::Build(selection) | ImagesCommand::Pull(selection) => {
+            let wanted: fn(&Source) -> bool = match &args.command {
+                ImagesCommand::Build(_) => |source| matches!(source, Source::Build(_)),
+                _ => |source| matches!(source, Source::Pull),
+            };
+            get(global, selection, wanted, report).await
+        }
+        ImagesCommand::List(selection) => {
+            let (_, platform) = load_platform(global, selection, report).await?;
+            list(&platform, selection).await?;
+            Ok(0)
+        }
+        ImagesCommand::Save(args) => save(global, args, report).await,
+        ImagesCommand::Load(args) => load(global, args, report).await,
+    }
+}
+
+async fn load_platform(global: &GlobalArgs, selection: &SelectionArgs, report: &Report) -> Result<(Context, Platform)> {
+    if let Some(wrong) = selection.components.iter().find(|c| !images::COMPONENTS.contains(&c.as_str())) {
+        return Err(Error::usage(format!("there is no component \"{wrong}\""))
+            .hint(format!("there are {}", images::COMPONENTS.join(", "))));
+    }
+    let extra = Extra { release: Some(&selection.release), code: None };
+    let context = Context::new(global, &extra, report)?;
+    let platform = context.platform().await?;
+    Ok((context, platform))
+}
+
+/// The chosen images.
+fn chosen<'p>(platform: &'p Platform, selection: &'p SelectionArgs) -> impl Iterator<Item = &'p DesiredImage> {
+    let all = selection.components.is_empty();
+    platform.desired.images.iter().filter(move |i| all || selection.components.contains(&i.component))
+}
+
+async fn get(
+    global: &GlobalArgs,
+    selection: &SelectionArgs,
+    wanted: impl Fn(&Source) -> bool,
+    report: &Report,
+) -> Result<u8> {
+    let (context, platform) = load_platform(global, selection, report).await?;
+    let components: Vec<String> =
+        chosen(&platform, selection).filter(|i| wanted(&i.source)).map(|i| i.component.clone()).collect();
+    if components.is_empty() {
+        context.report.note(format!(
+            "release {} has no image to get this way; `pupperware images list` shows where each comes from",
+            platform.desired.release
+        ));
+        return Ok(0);
+    }
+    let change = Change {
+        command: "images",
+        engine: &platform.engine,
+        release: platform.release.version.clone(),
+        channel: None,
+    };
+    let args = ChangeArgs {
+        dry_run: false,
+        output: Output::Table,
+        timeout: std::time::Duration::from_secs(3600),
+        wait_lock: None,
+    };
+    let plan = |observed: &crate::observed::Observed| Ok(plan::images(&platform.desired, observed, &components));
+    match change::run(&context, &change, &args, &platform.observed, plan).await? {
+        Outcome::Nothing => context.report.note("nothing to do: all images are here"),
+        Outcome::Done | Outcome::Shown(_) => {}
+    }
+    list(&platform, selection).await?;
+    Ok(0)
+}
+
+async fn list(platform: &Platform, selection: &SelectionArgs) -> Result<()> {
+    let mut rows = Vec::new();
+    for image in chosen(platform, selection) {
+        let found = platform.engine.find_image(&image.reference).await?;
+        let packages = found.as_ref().and_then(|f| f.labels.get(images::PACKAGES_LABEL)).map(String::as_str);
+        rows.push(Row {
+            component: image.component.clone(),
+            reference: image.reference.clone(),
+            present: found.is_some(),
+            packages: packages.unwrap_or_default().split_whitespace().map(ToOwned::to_owned).collect(),
+            id: found.as_ref().map(|f| f.id.clone()),
+            size: found.as_ref().map(|f| f.size),
+        });
+    }
+    print_data(selection.output, &Document::new(Images { release: platform.desired.release.clone(), images: rows }))
+}
+
+/// One archive with everything that a machine without a network needs, the image of never-started containers too.
+async fn save(global: &GlobalArgs, args: &ImagesSaveArgs, report: &Report) -> Result<u8> {
+    let (context, platform) = load_platform(global, &args.images, report).await?;
+    let wanted: Vec<&DesiredImage> = chosen(&platform, &args.images).collect();
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|i| !platform.observed.images.contains(&i.reference))
+        .map(|i| i.component.as_str())
+        .collect();
+    if !missing.is_empty() {
+        return Err(Error::failed(format!("not on this engine: {}", missing.join(", ")))
+            .hint("make them first with `pupperware images build`"));
+    }
+    lock::ensure_anchor(&platform.engine).await?;
+    let anchor = lock::anchor_image();
+    let mut references: Vec<&str> = wanted.iter().map(|i| i.reference.as_str()).collect();
+    references.push(&anchor);
+    context.report.note(format!("saving {} images to {}", references.len(), args.file.display()));
+    let size = platform.engine.save_images(&references, &args.file).await?;
+    terminal::out(&format!("{}: {}\n", args.file.display(), show_size(size >> 20 << 20)))?;
+    Ok(0)
+}
+
+async fn load(global: &GlobalArgs, args: &ImagesLoadArgs, report: &Report) -> Result<u8> {
+    let context = Context::new(global, &Extra::default(), report)?;
+    let engine = context.engine()?;
+    let mut loaded = Vec::new();
+    engine
+        .load_images(&args.file, &mut |line| {
+            if let Some(reference) = line.strip_prefix("Loaded image: ") {
+                loaded.push(reference.to_owned());
+            }
+        })
+        .await?;
+    if loaded.is_empty() {
+        return Err(Error::failed(format!("{} holds no images", args.file.display()))
+            .hint("make such an archive with `pupperware images save FILE`"));
+    }
+    print_data(args.output, &Document::new(Loaded { loaded }))?;
+    Ok(0)
+}
+
+#[derive(Debug, Serialize)]
+struct Loaded {
+    loaded: Vec<String>,
+}
+
+impl Tabular for Loaded {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["LOADED"]);
+        for reference in &self.loaded {
+            table.row([reference.as_str().into()]);
+        }
+        table
+    }
+}

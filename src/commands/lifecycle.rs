@@ -1,0 +1,65 @@
+//! `pupperware stop`, `start`, `restart`: what exists stops and starts; nothing is made or removed.
+
+use semver::Version;
+
+use super::change::{self, Change, Outcome};
+use super::context::{Context, Extra};
+use crate::cli::change::ChangeArgs;
+use crate::cli::global::GlobalArgs;
+use crate::cli::service::ServiceRef;
+use crate::error::Result;
+use crate::observed::Observed;
+use crate::plan::{self, Plan};
+use crate::report::{Report, terminal};
+
+/// One of the three.
+#[derive(Clone, Copy)]
+pub(super) enum Verb {
+    /// Stop.
+    Stop,
+    /// Start and wait until ready.
+    Start,
+    /// Both.
+    Restart,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Verb::Stop => "stop",
+            Verb::Start => "start",
+            Verb::Restart => "restart",
+        }
+    }
+
+    fn plan(self, observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
+        match self {
+            Verb::Stop => plan::stop(observed, services),
+            Verb::Start => plan::start(observed, services),
+            Verb::Restart => plan::restart(observed, services),
+        }
+    }
+}
+
+/// Does it.
+pub(super) async fn run(
+    global: &GlobalArgs,
+    verb: Verb,
+    services: &[ServiceRef],
+    args: &ChangeArgs,
+    report: &Report,
+) -> Result<u8> {
+    let context = Context::new(global, &Extra::default(), report)?;
+    let (engine, observed) = context.observe().await?;
+    let change = Change { command: verb.name(), engine: &engine, release: recorded(&observed), channel: None };
+    match change::run(&context, &change, args, &observed, |o| verb.plan(o, services)).await? {
+        Outcome::Nothing => terminal::out("nothing to do\n")?,
+        Outcome::Done | Outcome::Shown(_) => {}
+    }
+    Ok(0)
+}
+
+/// The release that the platform's record names; these commands never change it.
+pub(super) fn recorded(observed: &Observed) -> Version {
+    observed.record.as_ref().map_or(Version::new(0, 0, 0), |r| r.release.clone())
+}

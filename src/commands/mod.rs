@@ -1,0 +1,51 @@
+//! What each command means, one file a command. They call the pipeline; none talks to the engine itself.
+
+mod agent;
+mod change;
+mod channels;
+mod completions;
+mod config;
+mod context;
+mod doctor;
+mod down;
+mod exec;
+mod images;
+mod lifecycle;
+mod logs;
+mod man;
+mod smoke;
+mod status;
+mod up;
+mod version;
+
+use crate::cli::{Cli, Command};
+use crate::error::Result;
+use crate::report::Report;
+use lifecycle::Verb;
+
+/// Carries out the command that was typed. The number is the process's exit code; failures carry their own.
+///
+/// # Errors
+/// Whatever the command fails with.
+pub async fn run(cli: Cli, report: Report) -> Result<u8> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Up(args) => up::run(global, args, &report).await,
+        Command::Down(args) => down::run(global, args, &report).await,
+        Command::Stop(args) => lifecycle::run(global, Verb::Stop, &args.services, &args.change, &report).await,
+        Command::Start(args) => lifecycle::run(global, Verb::Start, &args.services, &args.change, &report).await,
+        Command::Restart(args) => lifecycle::run(global, Verb::Restart, &args.services, &args.change, &report).await,
+        Command::Status(args) => status::run(global, args, &report).await,
+        Command::Logs(args) => logs::run(global, args, &report).await,
+        Command::Exec(args) => exec::run(global, args, &report).await,
+        Command::Agent(args) => agent::run(global, args, &report).await,
+        Command::Smoke(args) => smoke::run(global, args, &report).await,
+        Command::Doctor(args) => doctor::run(global, args, &report).await,
+        Command::Config(args) => config::run(global, args, &report).await,
+        Command::Images(args) => images::run(global, args, &report).await,
+        Command::Channels(args) => channels::run(global, args, &report).await,
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args, &report),
+        Command::Version(args) => version::run(args),
+    }
+}

@@ -1,0 +1,162 @@
+//! `pupperware status`: what runs, whether it is well, and whether it is proved.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::context::{Context, Extra};
+use crate::cli::global::GlobalArgs;
+use crate::cli::inspect::StatusArgs;
+use crate::desired::labels;
+use crate::error::{Kind, Result};
+use crate::execute::cancel::Cancel;
+use crate::observed::{self, Container, Observed};
+use crate::release::Manifest;
+use crate::report::output::{Document, Output, Tabular, print_data};
+use crate::report::table::{Cell, Table, Tone};
+use crate::report::{Report, terminal};
+
+/// The answer. Its JSON shape is relied upon: fields may be added, none is renamed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Status {
+    project: String,
+    release: Option<String>,
+    channel: Option<String>,
+    proved: bool,
+    /// When the last proof was made, RFC 3339; it may be of an earlier start.
+    proved_at: Option<String>,
+    /// True when every container runs and none is unwell.
+    healthy: bool,
+    services: Vec<Service>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Service {
+    name: String,
+    replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Replica {
+    name: String,
+    certname: String,
+    state: String,
+    ready: bool,
+    /// When it last started, RFC 3339; nothing when it does not run.
+    since: Option<String>,
+    image: String,
+    ports: Vec<String>,
+}
+
+impl Status {
+    fn of(project: &str, observed: &Observed) -> Self {
+        let record = observed.record.as_ref();
+        let mut services: Vec<Service> = Vec::new();
+        for (name, container) in observed.services() {
+            let service = container.label(labels::SERVICE);
+            let replica = Replica::of(name, container, observed);
+            match services.iter_mut().find(|s| s.name == service) {
+                Some(found) => found.replicas.push(replica),
+                None => services.push(Service { name: service.to_owned(), replicas: vec![replica] }),
+            }
+        }
+        Status {
+            project: project.to_owned(),
+            release: record.map(|r| r.release.to_string()),
+            channel: record.and_then(|r| r.channel.clone().or_else(|| only_channel(&r.release))),
+            proved: observed.proved(),
+            proved_at: record.and_then(|r| r.proof.as_ref()).map(|p| p.at.clone()),
+            healthy: !services.is_empty() && services.iter().flat_map(|s| &s.replicas).all(|r| r.ready),
+            services,
+        }
+    }
+}
+
+/// The channel of a release's stream, when nobody named one.
+fn only_channel(release: &semver::Version) -> Option<String> {
+    let manifest = Manifest::embedded().ok()?;
+    let release = manifest.exactly(release).ok()?;
+    manifest.channels_of(release).first().map(ToString::to_string)
+}
+
+impl Replica {
+    fn of(name: &str, container: &Container, observed: &Observed) -> Self {
+        let proof = observed.record.as_ref().and_then(|r| r.proof.as_ref());
+        // The proof saw it ready since its last start; the engine's own check has the word until then and after.
+        let seen = proof.and_then(|p| p.started.get(name)).is_some_and(|at| Some(at) == container.started_at.as_ref());
+        let ready = container.running() && (container.health == "healthy" || (seen && container.health != "unhealthy"));
+        let state = match (container.running(), container.health.as_str()) {
+            (true, "unhealthy") => "unhealthy",
+            (true, _) if ready => "ready",
+            (true, _) => "starting",
+            (false, _) => container.found.state.name(),
+        };
+        Replica {
+            name: name.to_owned(),
+            certname: container.label(labels::CERTNAME).to_owned(),
+            state: state.to_owned(),
+            ready,
+            since: container.started_at.clone(),
+            image: container.found.image.clone(),
+            ports: container.found.ports.iter().map(|(address, port)| format!("{address}:{port}")).collect(),
+        }
+    }
+}
+
+impl Tabular for Status {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["SERVICE", "STATE", "SINCE", "PORTS", "IMAGE"]);
+        for replica in self.services.iter().flat_map(|s| &s.replicas) {
+            let tone = if replica.ready { Tone::Good } else { Tone::Bad };
+            let since = replica.since.as_deref().map_or("-", |s| s.split('.').next().unwrap_or(s));
+            table.row([
+                replica.name.as_str().into(),
+                Cell::toned(&replica.state, tone),
+                since.into(),
+                if replica.ports.is_empty() { "-".into() } else { replica.ports.join(" ").into() },
+                replica.image.as_str().into(),
+            ]);
+        }
+        table
+    }
+}
+
+/// Shows the status once, or at every change.
+pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, report: &Report) -> Result<u8> {
+    let context = Context::new(global, &Extra::default(), report)?;
+    let engine = context.engine()?;
+    let mut shown: Option<Status> = None;
+    let cancel = args.watch.then(Cancel::listen);
+    loop {
+        let status = Status::of(context.project(), &observed::snapshot(&engine, context.project()).await?);
+        if shown.as_ref() != Some(&status) {
+            print(args.output, &status)?;
+        }
+        let Some(cancel) = &cancel else {
+            return Ok(if args.check && !(status.healthy && status.proved) { Kind::Differs.exit_code() } else { 0 });
+        };
+        shown = Some(status);
+        tokio::select! {
+            () = cancel.requested() => return Ok(0),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+fn print(output: Output, status: &Status) -> Result<()> {
+    if output != Output::Table {
+        return print_data(output, &Document::new(status.clone()));
+    }
+    if status.services.is_empty() {
+        return terminal::out(&format!("{}: not up; start it with `pupperware up`\n", status.project));
+    }
+    let release = status.release.as_deref().unwrap_or("unknown");
+    let channel = status.channel.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
+    let proved = match (&status.proved_at, status.proved) {
+        (Some(at), true) => format!("proved {}", at.split('.').next().unwrap_or(at)),
+        (Some(_), false) => "NOT proved since its last start".into(),
+        (None, _) => "NOT proved yet".into(),
+    };
+    terminal::out(&format!("{}: release {release}{channel}, {proved}\n\n", status.project))?;
+    print_data(output, status)
+}

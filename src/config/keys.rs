@@ -1,0 +1,113 @@
+//! What each key of the file is for: the words of the reference and of the JSON Schema.
+//!
+//! Types and defaults are not repeated here: they come from the validator and from `Config::default()`.
+//! Tests hold the three together.
+
+/// The words about one key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Dotted path.
+    pub path: &'static str,
+    /// What it is for: sentences, in Markdown.
+    pub about: &'static str,
+    /// A value as it could stand in the file; empty for a section.
+    pub example: &'static str,
+}
+
+const fn key(path: &'static str, example: &'static str, about: &'static str) -> Key {
+    Key { path, about, example }
+}
+
+const fn section(path: &'static str, about: &'static str) -> Key {
+    Key { path, about, example: "" }
+}
+
+const CPUS: &str = "The container's share of processors. Unset: all of them.";
+const MEMORY: &str = "The container's memory limit. `auto`: what its settings need, within the machine's memory.";
+
+/// Every key and section, in the order of the reference.
+pub const KEYS: &[Key] = &[
+    key(
+        "project",
+        "team-a",
+        "The platform's name on the engine. Containers, volumes and networks begin with it; several platforms with different names can live side by side.",
+    ),
+    key(
+        "channel",
+        "lts",
+        "The channel to follow: the platform runs its newest fit release. Excludes `release`. Unset: what the platform already runs, or the default channel.",
+    ),
+    key("release", "8.0.0", "The exact release to run. Excludes `channel`."),
+    section("puppetserver", "The primary: the Puppet Server that holds the CA."),
+    key(
+        "puppetserver.publish",
+        "127.0.0.1:8140",
+        "Where agents outside of the engine reach the server: a port on all IPv4 addresses of the host, or an address and a port. IPv6 addresses stand in brackets (and YAML then wants quotes): `\"[::1]:8140\"`.",
+    ),
+    key(
+        "puppetserver.dns_alt_names",
+        "[puppet.example.com]",
+        "Names in the server's certificate, beside `puppet`, `puppetserver` and `localhost`, which are always there. Give every name that agents use. No wildcards.",
+    ),
+    key(
+        "puppetserver.autosign",
+        "[\"*.example.com\"]",
+        "Whose certificate requests are signed without being asked about: `false` (nobody but the platform's own agents), a list of certificate names or globs, or `true` (everybody who can reach the server; never outside of a test).",
+    ),
+    key(
+        "puppetserver.jruby_instances",
+        "2",
+        "How many requests are compiled at the same time. `auto`: one fewer than there are processors, from 1 to 4, as far as half of the machine's memory carries them.",
+    ),
+    key(
+        "puppetserver.heap",
+        "2g",
+        "The JVM's heap. `auto`: 512m and another 512m for each JRuby instance, as far as memory allows.",
+    ),
+    key("puppetserver.memory", "3g", MEMORY),
+    key("puppetserver.cpus", "1.5", CPUS),
+    key(
+        "puppetserver.pids",
+        "1024",
+        "The most processes and threads in the container. Unset: the platform's own limit.",
+    ),
+    key(
+        "puppetserver.environment_timeout",
+        "unlimited",
+        "How long compiled environments are kept: `0` reads the code on every request, `unlimited` keeps it until the server restarts (faster).",
+    ),
+    section("puppetdb", "PuppetDB: facts, catalogs and reports."),
+    key("puppetdb.node_ttl", "30d", "A node that was silent for so long is deactivated. `0s`: never."),
+    key("puppetdb.node_purge_ttl", "60d", "A node that was deactivated for so long is forgotten. `0s`: never."),
+    key("puppetdb.report_ttl", "30d", "Reports older than this are deleted."),
+    key("puppetdb.heap", "1g", "The JVM's heap. `auto`: 512m, less on a small machine."),
+    key("puppetdb.memory", "1536m", MEMORY),
+    key("puppetdb.cpus", "1", CPUS),
+    section("postgres", "PostgreSQL, PuppetDB's store."),
+    key("postgres.memory", "1g", MEMORY),
+    key("postgres.cpus", "1", CPUS),
+    key(
+        "postgres.shared_buffers",
+        "256m",
+        "Memory that PostgreSQL keeps pages in. `auto`: a quarter of its memory limit.",
+    ),
+    section("agents", "The platform's own agents, for trying things and for proving that the platform works."),
+    key("agents.replicas", "3", "How many."),
+    section("code", "Where Puppet code comes from."),
+    key(
+        "code.dir",
+        "./code",
+        "A directory that holds `environments/` with a directory for each environment. Relative to the folder of this file. Unset: the volume `code`, with an empty `production`.",
+    ),
+    section("images", "Images to use instead of those of the release, by component: a mirror, or your own builds."),
+    key("images.base", "registry.example.com/pupperware/base:8.0.0", "What the other images are built on."),
+    key("images.postgres", "registry.example.com/pupperware/postgres:8.0.0", "PostgreSQL."),
+    key("images.puppetdb", "registry.example.com/pupperware/puppetdb:8.0.0", "PuppetDB."),
+    key("images.puppetserver", "registry.example.com/pupperware/puppetserver:8.0.0", "Puppet Server."),
+    key("images.agent", "registry.example.com/pupperware/agent:8.0.0", "The Puppet agent."),
+];
+
+/// The words about this path.
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}

@@ -1,0 +1,221 @@
+//! The configuration as the rest of the program sees it: every value parsed, every default filled in.
+//!
+//! Plain data. How it is read stands in `validate`; what `auto` comes to on a machine, in `sizing`.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::types::{
+    Auto, Autosign, ByteSize, ChannelName, Count, Cpus, DnsName, EnvironmentTimeout, ImageReference, ProjectName,
+    Publish, Setting, Ttl,
+};
+
+/// A JVM's heap: at least 256 MiB.
+pub type HeapSize = ByteSize<256>;
+/// A container's memory limit: at least 128 MiB.
+pub type MemorySize = ByteSize<128>;
+/// PostgreSQL's shared buffers: at least 16 MiB.
+pub type BufferSize = ByteSize<16>;
+/// JRuby instances of one server.
+pub type Instances = Count<1, 64>;
+/// Processes and threads in a container.
+pub type Pids = Count<256, 65_536>;
+/// Agents of the platform.
+pub type Agents = Count<1, 50>;
+
+/// The whole configuration. `Config::default()` is what an empty file means.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// The platform's name on the engine.
+    pub project: ProjectName,
+    /// The channel or release to run.
+    pub track: Track,
+    /// The primary.
+    pub puppetserver: PuppetServer,
+    /// PuppetDB.
+    pub puppetdb: PuppetDb,
+    /// PostgreSQL.
+    pub postgres: Postgres,
+    /// The platform's own agents.
+    pub agents: AgentPool,
+    /// Puppet code.
+    pub code: Code,
+    /// Images other than those of the release.
+    pub images: Images,
+}
+
+/// What decides the release. At most one of the two can be given.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Track {
+    /// The default channel, or what the platform already runs.
+    #[default]
+    Unset,
+    /// The newest fit release of this channel.
+    Channel(ChannelName),
+    /// This release.
+    Release(semver::Version),
+}
+
+/// The primary's settings.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PuppetServer {
+    /// Where agents reach it from outside of the engine.
+    pub publish: Publish,
+    /// Names in its certificate beside `puppet`, `puppetserver` and `localhost`. Each once, in the user's order.
+    pub dns_alt_names: Vec<DnsName>,
+    /// Whose requests are signed without being asked about.
+    pub autosign: Autosign,
+    /// JRuby instances: requests compiled at the same time.
+    pub jruby_instances: Auto<Instances>,
+    /// The JVM's heap.
+    pub heap: Auto<HeapSize>,
+    /// The container's memory limit.
+    pub memory: Auto<MemorySize>,
+    /// The container's share of processors; all of them when unset.
+    pub cpus: Option<Cpus>,
+    /// The most processes and threads in the container.
+    pub pids: Option<Pids>,
+    /// How long compiled environments are kept.
+    pub environment_timeout: EnvironmentTimeout,
+}
+
+/// PuppetDB's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PuppetDb {
+    /// A node without news for so long is deactivated.
+    pub node_ttl: Ttl,
+    /// A deactivated node is forgotten after so long.
+    pub node_purge_ttl: Ttl,
+    /// Reports older than this are deleted.
+    pub report_ttl: Ttl,
+    /// The JVM's heap.
+    pub heap: Auto<HeapSize>,
+    /// The container's memory limit.
+    pub memory: Auto<MemorySize>,
+    /// The container's share of processors; all of them when unset.
+    pub cpus: Option<Cpus>,
+}
+
+impl Default for PuppetDb {
+    fn default() -> Self {
+        PuppetDb {
+            node_ttl: Ttl::days(7),
+            node_purge_ttl: Ttl::days(14),
+            report_ttl: Ttl::days(14),
+            heap: Auto::Auto,
+            memory: Auto::Auto,
+            cpus: None,
+        }
+    }
+}
+
+/// PostgreSQL's settings.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Postgres {
+    /// The container's memory limit.
+    pub memory: Auto<MemorySize>,
+    /// The container's share of processors; all of them when unset.
+    pub cpus: Option<Cpus>,
+    /// Memory that PostgreSQL keeps pages in.
+    pub shared_buffers: Auto<BufferSize>,
+}
+
+/// How many agents of our own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentPool {
+    /// How many.
+    pub replicas: Agents,
+}
+
+impl Default for AgentPool {
+    fn default() -> Self {
+        const ONE: Agents = match Agents::new(1) {
+            Some(one) => one,
+            None => panic!("one agent is in the range"),
+        };
+        AgentPool { replicas: ONE }
+    }
+}
+
+/// Where Puppet code comes from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Code {
+    /// A checked directory with `environments/`; the platform's built-in code when unset. Absolute if the
+    /// folder that it is relative to is.
+    pub dir: Option<PathBuf>,
+}
+
+/// Images to use instead of the release's.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Images {
+    /// What the others are built on.
+    pub base: Option<ImageReference>,
+    /// PostgreSQL.
+    pub postgres: Option<ImageReference>,
+    /// PuppetDB.
+    pub puppetdb: Option<ImageReference>,
+    /// Puppet Server.
+    pub puppetserver: Option<ImageReference>,
+    /// The agent.
+    pub agent: Option<ImageReference>,
+}
+
+impl Config {
+    /// The channel, if one was asked for.
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match &self.track {
+            Track::Channel(channel) => Some(channel),
+            _ => None,
+        }
+    }
+
+    /// The release, if one was asked for.
+    pub fn release(&self) -> Option<&semver::Version> {
+        match &self.track {
+            Track::Release(release) => Some(release),
+            _ => None,
+        }
+    }
+
+    /// Every setting with its dotted path and its value as it would stand in the file (`null` when unset),
+    /// in the order of the reference.
+    pub fn values(&self) -> Vec<(&'static str, Value)> {
+        fn option<T: Setting>(value: Option<&T>) -> Value {
+            value.map_or(Value::Null, Setting::to_json)
+        }
+        let Config { project, track: _, puppetserver: server, puppetdb: db, postgres, agents, code, images } = self;
+        let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
+        let dir = code.dir.as_ref().map_or(Value::Null, |dir| json!(dir.to_string_lossy()));
+        vec![
+            ("project", project.to_json()),
+            ("channel", option(self.channel())),
+            ("release", option(self.release())),
+            ("puppetserver.publish", server.publish.to_json()),
+            ("puppetserver.dns_alt_names", names),
+            ("puppetserver.autosign", server.autosign.to_json()),
+            ("puppetserver.jruby_instances", server.jruby_instances.to_json()),
+            ("puppetserver.heap", server.heap.to_json()),
+            ("puppetserver.memory", server.memory.to_json()),
+            ("puppetserver.cpus", option(server.cpus.as_ref())),
+            ("puppetserver.pids", option(server.pids.as_ref())),
+            ("puppetserver.environment_timeout", server.environment_timeout.to_json()),
+            ("puppetdb.node_ttl", db.node_ttl.to_json()),
+            ("puppetdb.node_purge_ttl", db.node_purge_ttl.to_json()),
+            ("puppetdb.report_ttl", db.report_ttl.to_json()),
+            ("puppetdb.heap", db.heap.to_json()),
+            ("puppetdb.memory", db.memory.to_json()),
+            ("puppetdb.cpus", option(db.cpus.as_ref())),
+            ("postgres.memory", postgres.memory.to_json()),
+            ("postgres.cpus", option(postgres.cpus.as_ref())),
+            ("postgres.shared_buffers", postgres.shared_buffers.to_json()),
+            ("agents.replicas", agents.replicas.to_json()),
+            ("code.dir", dir),
+            ("images.base", option(images.base.as_ref())),
+            ("images.postgres", option(images.postgres.as_ref())),
+            ("images.puppetdb", option(images.puppetdb.as_ref())),
+            ("images.puppetserver", option(images.puppetserver.as_ref())),
+            ("images.agent", option(images.agent.as_ref())),
+        ]
+    }
+}

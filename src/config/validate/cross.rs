@@ -1,0 +1,77 @@
+//! Settings that must fit each other. Only what the user wrote is judged; what we choose fits by itself.
+
+use super::reader::Context;
+use crate::config::model::Config;
+use crate::config::problem::Problem;
+use crate::config::sizing::{POSTGRES_OVERHEAD, PUPPETDB_OVERHEAD, SERVER_BASE, SERVER_OVERHEAD, SERVER_PER_INSTANCE};
+use crate::config::types::{EnvironmentTimeout, MIB};
+
+/// Reports what does not fit.
+pub fn check(config: &Config, context: &mut Context) {
+    let (server, db, pg) = (&config.puppetserver, &config.puppetdb, &config.postgres);
+    let bytes = |size: Option<u64>, or: u64| size.unwrap_or(or);
+    let pairs = [
+        ("puppetserver", "heap", server.heap.set().map(|s| s.bytes()), server.memory.set(), SERVER_OVERHEAD),
+        ("puppetdb", "heap", db.heap.set().map(|s| s.bytes()), db.memory.set(), PUPPETDB_OVERHEAD),
+        ("postgres", "shared_buffers", pg.shared_buffers.set().map(|s| s.bytes()), pg.memory.set(), POSTGRES_OVERHEAD),
+    ];
+    for (service, inner, inside, memory, overhead) in pairs {
+        let path = format!("{service}.memory");
+        let (Some(memory), Some(span)) = (memory, context.given.get(&path).copied()) else {
+            continue;
+        };
+        let least = if inner == "heap" { 256 * MIB } else { 16 * MIB };
+        let want = bytes(inside, least) + overhead;
+        if memory.bytes() >= want {
+            continue;
+        }
+        let advice = format!(
+            "write `{}m` or more{}",
+            want / MIB,
+            if inside.is_some() { format!(", or a smaller `{inner}`") } else { String::new() }
+        );
+        let too_small = memory.bytes() <= bytes(inside, least + overhead - 1);
+        let problem = if too_small {
+            Problem::error(
+                span,
+                path,
+                format!("{memory} leaves no room for the {inner} and what the service needs beside it"),
+            )
+        } else {
+            Problem::warning(
+                span,
+                path,
+                format!("{memory} is tight: the {inner} and what the service needs beside it come to {}m", want / MIB),
+            )
+        };
+        let problem = problem.suggest(advice);
+        let other = context.given.get(&format!("{service}.{inner}")).filter(|_| inside.is_some());
+        context.problems.push(match other {
+            Some(other) => problem.relate(*other, format!("the {inner} is given here")),
+            None => problem,
+        });
+    }
+
+    if let (Some(instances), Some(heap), Some(span)) =
+        (server.jruby_instances.set(), server.heap.set(), context.given.get("puppetserver.heap").copied())
+    {
+        let want = SERVER_BASE + SERVER_PER_INSTANCE * u64::from(instances.get());
+        if heap.bytes() < want {
+            let message = format!("{heap} is little for {instances} JRuby instances");
+            context.problems.push(
+                Problem::warning(span, "puppetserver.heap", message)
+                    .suggest(format!("`{}m` is what we would choose; or write `heap: auto`", want / MIB)),
+            );
+        }
+    }
+
+    if let EnvironmentTimeout::For(ttl) = server.environment_timeout
+        && ttl.seconds() > 0
+        && let Some(span) = context.given.get("puppetserver.environment_timeout").copied()
+    {
+        let message = "between 0 and `unlimited`, JRuby instances can serve different versions of the code";
+        context.problems.push(
+            Problem::warning(span, "puppetserver.environment_timeout", message).suggest("write `0` or `unlimited`"),
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! Which CA, certificates and secrets a platform has, and the request that makes them inside the engine.
+//!
+//! Keys and secrets are made by `pupperware-provision` in a one-shot container (see `images/base`), so none of them
+//! ever comes here: this is names, places, owners.
+
+use serde::Serialize;
+
+use crate::config::Config;
+
+/// uid and gid of puppetserver in our images.
+pub const PUPPET: u32 = 920;
+/// uid and gid of PuppetDB in our images.
+pub const PUPPETDB: u32 = 921;
+/// uid and gid of PostgreSQL in our images.
+pub const POSTGRES: u32 = 922;
+
+/// Names that the server's certificate always has, beside the user's.
+pub const SERVER_NAMES: [&str; 3] = ["puppet", "puppetserver", "localhost"];
+
+/// Everything that is issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Credentials {
+    /// Subject of the CA certificate.
+    pub ca_name: String,
+    /// Leaf certificates.
+    pub certificates: Vec<Certificate>,
+    /// Directories with their owner.
+    pub directories: Vec<Directory>,
+    /// Random secrets: name and length in bytes.
+    pub secrets: Vec<(String, u32)>,
+    /// Copies of secrets: name, volume key, path, owner.
+    pub copies: Vec<(String, String, String, u32)>,
+}
+
+/// A leaf certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Certificate {
+    /// Subject and first name.
+    pub certname: String,
+    /// All DNS names.
+    pub names: Vec<String>,
+    /// How files are laid out.
+    pub layout: Layout,
+    /// Volume key.
+    pub volume: String,
+    /// Owner.
+    pub owner: u32,
+}
+
+/// How a certificate's files are laid out in its volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// `ssl/{ca,cert,key,crl}.pem`.
+    Flat,
+    /// Puppet's ssldir is the volume's root.
+    Puppet,
+    /// Puppet's ssldir is `ssl` in the volume.
+    PuppetSub,
+}
+
+impl Layout {
+    fn name(self) -> &'static str {
+        match self {
+            Layout::Flat => "flat",
+            Layout::Puppet => "puppet",
+            Layout::PuppetSub => "puppet-sub",
+        }
+    }
+}
+
+/// A directory with its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Directory {
+    /// Volume key.
+    pub volume: String,
+    /// Path in the volume; `.` is its root.
+    pub path: String,
+    /// Owner and group.
+    pub owner: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// What the configured platform needs.
+pub fn of(config: &Config) -> Credentials {
+    let mut server_names: Vec<String> = SERVER_NAMES.iter().map(ToString::to_string).collect();
+    for name in &config.puppetserver.dns_alt_names {
+        let name = name.to_string();
+        if !server_names.contains(&name) {
+            server_names.push(name);
+        }
+    }
+    let certificate = |certname: &str, names: Vec<String>, layout, volume: &str, owner| Certificate {
+        certname: certname.into(),
+        names,
+        layout,
+        volume: volume.into(),
+        owner,
+    };
+    let mut certificates = vec![
+        certificate("puppet", server_names, Layout::Puppet, "puppetserver-ssl", PUPPET),
+        certificate("puppetdb", vec!["puppetdb".into(), "localhost".into()], Layout::Flat, "puppetdb-config", PUPPETDB),
+        certificate("postgres", vec!["postgres".into(), "localhost".into()], Layout::Flat, "postgres-config", POSTGRES),
+    ];
+    let directory =
+        |volume: &str, path: &str, owner, mode| Directory { volume: volume.into(), path: path.into(), owner, mode };
+    let mut directories = vec![
+        directory("ca", ".", PUPPET, 0o750),
+        directory("puppetserver-ssl", ".", PUPPET, 0o771),
+        directory("puppetserver-config", ".", PUPPET, 0o755),
+        directory("puppetserver-data", ".", PUPPET, 0o755),
+        directory("puppetserver-data", "autosign-tokens", PUPPET, 0o700),
+        directory("puppetdb-config", ".", PUPPETDB, 0o750),
+        directory("puppetdb-config", "secrets", PUPPETDB, 0o700),
+        directory("puppetdb-data", ".", PUPPETDB, 0o750),
+        directory("postgres-config", ".", POSTGRES, 0o750),
+        directory("postgres-config", "secrets", POSTGRES, 0o700),
+        directory("postgres-data", ".", POSTGRES, 0o700),
+        directory("state", ".", 0, 0o700),
+    ];
+    if config.code.dir.is_none() {
+        for path in [
+            ".",
+            "environments",
+            "environments/production",
+            "environments/production/manifests",
+            "environments/production/modules",
+        ] {
+            directories.push(directory("code", path, PUPPET, 0o755));
+        }
+    }
+    for number in 1..=config.agents.replicas.get() {
+        let certname = agent_certname(config.project.as_str(), number);
+        let volume = format!("agent-{number}");
+        directories.push(directory(&volume, ".", 0, 0o755));
+        certificates.push(certificate(&certname, vec![certname.clone()], Layout::PuppetSub, &volume, 0));
+    }
+    Credentials {
+        ca_name: format!("Puppet CA: {}", config.project),
+        certificates,
+        directories,
+        secrets: vec![("puppetdb-password".into(), 24)],
+        copies: vec![
+            ("puppetdb-password".into(), "puppetdb-config".into(), "secrets/puppetdb-password".into(), PUPPETDB),
+            ("puppetdb-password".into(), "postgres-config".into(), "secrets/puppetdb-password".into(), POSTGRES),
+        ],
+    }
+}
+
+/// Certname (and host name) of one of the platform's own agents.
+pub fn agent_certname(project: &str, number: u32) -> String {
+    format!("{project}-agent-{number}")
+}
+
+impl Certificate {
+    /// True for the platform's own agents: they can also enrol as any agent does, with a one-time token.
+    pub fn is_agent(&self) -> bool {
+        self.layout == Layout::PuppetSub
+    }
+}
+
+/// The request that lets agents enrol by themselves: a one-time token for each, known to it and to the server's
+/// policy. `agents` are pairs of certname and volume key.
+pub fn enrolment(agents: &[(&str, &str)]) -> String {
+    agents.iter().map(|(certname, volume)| format!("dir {volume} . 0 0 755\nenrol {certname} {volume} 0 0\n")).collect()
+}
+
+impl Credentials {
+    /// What must be issued while the server is down: all but its agents.
+    pub fn core(&self) -> Credentials {
+        let agents: Vec<&str> = self.agent_volumes();
+        let mut core = self.clone();
+        core.certificates.retain(|c| !c.is_agent());
+        core.directories.retain(|d| !agents.contains(&d.volume.as_str()));
+        core
+    }
+
+    /// Keys of the agents' volumes.
+    pub fn agent_volumes(&self) -> Vec<&str> {
+        self.certificates.iter().filter(|c| c.is_agent()).map(|c| c.volume.as_str()).collect()
+    }
+
+    /// The request that `pupperware-provision` reads.
+    pub fn request(&self) -> String {
+        let mut lines = Vec::new();
+        for d in &self.directories {
+            lines.push(format!("dir {} {} {} {} {:o}", d.volume, d.path, d.owner, d.owner, d.mode));
+        }
+        for (name, bytes) in &self.secrets {
+            lines.push(format!("secret {name} {bytes}"));
+        }
+        lines.push(format!("ca {}", self.ca_name));
+        for c in &self.certificates {
+            // The certname is always among the names; what is listed are the others.
+            let others: Vec<&str> = c.names.iter().map(String::as_str).filter(|n| *n != c.certname).collect();
+            lines.push(format!(
+                "cert {} {} {} {} {} {}",
+                c.certname,
+                if others.is_empty() { "-".to_owned() } else { others.join(",") },
+                c.layout.name(),
+                c.volume,
+                c.owner,
+                c.owner
+            ));
+        }
+        for (name, volume, path, owner) in &self.copies {
+            lines.push(format!("copysecret {name} {volume} {path} {owner}"));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// Keys of the volumes that hold something issued, the CA's among them.
+    pub fn volumes(&self) -> Vec<&str> {
+        let mut keys: Vec<&str> = self.directories.iter().map(|d| d.volume.as_str()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The certificate of a certname.
+    pub fn certificate(&self, certname: &str) -> Option<&Certificate> {
+        self.certificates.iter().find(|c| c.certname == certname)
+    }
+}

@@ -1,0 +1,170 @@
+//! What the platform should look like: config + release + Compose files, put together as plain data.
+//!
+//! Nothing here talks to an engine or reads a clock, so the same input always gives the same result.
+
+pub mod compose;
+pub mod credentials;
+pub mod export;
+pub mod hash;
+pub mod interpolate;
+pub mod labels;
+mod services;
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::config::sizing::Sizing;
+use crate::engine::FileEntry;
+use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
+use crate::error::Result;
+use crate::images::{self, Debian, DesiredImage};
+use crate::release::Release;
+use compose::Holds;
+use credentials::Credentials;
+use interpolate::Variables;
+
+pub use services::{PRIMARY, Replica};
+
+/// A whole platform, as it should be.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// Project name.
+    pub project: String,
+    /// Release version.
+    pub release: String,
+    /// Channel, when the user named one.
+    pub channel: Option<String>,
+    /// The Debian below the images.
+    pub debian: Debian,
+    /// Images, in build order.
+    pub images: Vec<DesiredImage>,
+    /// Networks by key.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Volumes by key.
+    pub volumes: BTreeMap<String, DesiredVolume>,
+    /// Containers, in the order in which they depend on each other.
+    pub replicas: Vec<Replica>,
+    /// CA, certificates and secrets.
+    pub credentials: Credentials,
+    /// Rendered configuration by volume key.
+    pub files: BTreeMap<String, Vec<FileEntry>>,
+    /// Where agents from outside find the server.
+    pub address: (String, u16),
+}
+
+/// A volume, and what is lost with it.
+#[derive(Debug, Clone)]
+pub struct DesiredVolume {
+    /// As the engine makes it.
+    pub spec: VolumeSpec,
+    /// What is lost with it.
+    pub holds: Holds,
+    /// For people.
+    pub about: String,
+}
+
+/// Who runs the command, for labels that other tools read. Not part of any hash.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// Working directory.
+    pub working_dir: String,
+    /// The configuration file, or what stands for it.
+    pub config_file: String,
+}
+
+/// Puts a platform together.
+///
+/// # Errors
+/// A release or Compose file that is not whole: bugs of ours, caught by tests.
+pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origin) -> Result<Desired> {
+    let project = config.project.to_string();
+    let images = images::desired(release, &overrides(config))?;
+
+    let platform = compose::read(compose::PLATFORM, &Variables::new())?;
+    let mut volumes = platform.volumes.clone();
+    if config.code.dir.is_some() {
+        // The user's directory stands in its place.
+        volumes.remove("code");
+    }
+    let networks = platform
+        .networks
+        .iter()
+        .map(|(key, n)| (key.clone(), labels::network(&project, key, n.internal)))
+        .collect::<BTreeMap<_, _>>();
+
+    let files = services::files(config, sizing);
+    let credentials = credentials::of(config);
+    let context = services::Context {
+        config,
+        release,
+        sizing,
+        images: &images,
+        networks: &networks,
+        files: &files,
+        credentials: &credentials,
+        origin,
+    };
+    let mut replicas = Vec::new();
+    for source in compose::SERVICES {
+        let file = compose::read(source, &context.variables(1)?)?;
+        replicas.extend(context.replicas(&file, 1)?);
+    }
+    for number in 1..=config.agents.replicas.get() {
+        let file = compose::read(compose::AGENT, &context.variables(number)?)?;
+        replicas.extend(context.replicas(&file, number)?);
+        volumes.extend(file.volumes);
+    }
+    let volumes = volumes
+        .into_iter()
+        .map(|(key, v)| {
+            let spec = labels::volume(&project, &key);
+            (key, DesiredVolume { spec, holds: v.pupperware.holds, about: v.pupperware.about })
+        })
+        .collect();
+    let publish = &config.puppetserver.publish;
+    Ok(Desired {
+        release: release.version.to_string(),
+        channel: config.channel().map(ToString::to_string),
+        debian: images::debian(release)?,
+        images,
+        networks,
+        volumes,
+        replicas,
+        credentials,
+        files,
+        address: (publish.address().to_string(), publish.port()),
+        project,
+    })
+}
+
+/// The user's own images by component.
+fn overrides(config: &Config) -> BTreeMap<String, String> {
+    let images = &config.images;
+    [
+        ("base", &images.base),
+        ("postgres", &images.postgres),
+        ("puppetdb", &images.puppetdb),
+        ("puppetserver", &images.puppetserver),
+        ("agent", &images.agent),
+    ]
+    .into_iter()
+    .filter_map(|(component, image)| Some((component.to_owned(), image.as_ref()?.to_string())))
+    .collect()
+}
+
+impl Desired {
+    /// The replica that holds the CA.
+    pub fn primary(&self) -> Option<&Replica> {
+        self.replicas.iter().find(|r| r.service == PRIMARY)
+    }
+
+    /// The image of a component.
+    pub fn image(&self, component: &str) -> Option<&DesiredImage> {
+        self.images.iter().find(|i| i.component == component)
+    }
+
+    /// A container's spec by its name.
+    pub fn container(&self, name: &str) -> Option<&ContainerSpec> {
+        self.replicas.iter().map(|r| &r.spec).find(|s| s.name == name)
+    }
+}

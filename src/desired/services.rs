@@ -1,0 +1,236 @@
+//! From a Compose service, the configuration and the release to a container, ready to be created.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::compose::{self, ComposeFile, Service};
+use super::credentials::{self, Credentials};
+use super::interpolate::Variables;
+use super::{Origin, hash, labels};
+use crate::config::Config;
+use crate::config::model::Pids;
+use crate::config::sizing::Sizing;
+use crate::config::types::Cpus;
+use crate::engine::FileEntry;
+use crate::engine::spec::{
+    Attachment, ContainerSpec, HealthCheck, Mount, MountSource, NetworkSpec, PublishedPort, Restart,
+};
+use crate::error::{Error, Result};
+use crate::images::DesiredImage;
+use crate::puppet;
+use crate::release::Release;
+
+/// The service that holds the CA.
+pub const PRIMARY: &str = "puppetserver";
+
+/// One container of a service.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    /// Service name.
+    pub service: String,
+    /// Number in the service, from 1.
+    pub number: u32,
+    /// Component whose image it runs.
+    pub component: String,
+    /// Host name and certname.
+    pub certname: String,
+    /// What to create.
+    pub spec: ContainerSpec,
+    /// Hash over everything that makes it what it is: a difference means it must be made anew.
+    pub hash: String,
+    /// Key of the volume that its rendered configuration goes into.
+    pub config_volume: Option<String>,
+    /// Keys of all its volumes.
+    pub volumes: Vec<String>,
+    /// Keys of its networks.
+    pub networks: Vec<String>,
+    /// Services that it needs; stopped after it.
+    pub depends_on: Vec<String>,
+}
+
+/// What goes into a replica's hash.
+#[derive(Serialize)]
+struct Identity<'a> {
+    spec: &'a ContainerSpec,
+    networks: Vec<&'a NetworkSpec>,
+    files: Option<&'a Vec<FileEntry>>,
+    certificate: Option<&'a credentials::Certificate>,
+}
+
+/// Everything that is needed to make containers of services.
+pub(super) struct Context<'a> {
+    pub config: &'a Config,
+    pub release: &'a Release,
+    pub sizing: &'a Sizing,
+    pub images: &'a [DesiredImage],
+    pub networks: &'a BTreeMap<String, NetworkSpec>,
+    pub files: &'a BTreeMap<String, Vec<FileEntry>>,
+    pub credentials: &'a Credentials,
+    pub origin: &'a Origin,
+}
+
+/// Rendered configuration by volume key.
+pub(super) fn files(config: &Config, sizing: &Sizing) -> BTreeMap<String, Vec<FileEntry>> {
+    BTreeMap::from([
+        ("postgres-config".to_owned(), puppet::postgres::files(sizing)),
+        ("puppetdb-config".to_owned(), puppet::puppetdb::files(config, sizing)),
+        ("puppetserver-config".to_owned(), puppet::server::files(config, sizing)),
+    ])
+}
+
+impl Context<'_> {
+    /// The variables of the Compose files, for replica `number`.
+    pub(super) fn variables(&self, number: u32) -> Result<Variables> {
+        let project = self.config.project.to_string();
+        let image = |component: &str| {
+            let found = self.images.iter().find(|i| i.component == component);
+            found.map(|i| i.reference.clone()).ok_or_else(|| Error::failed(format!("no image for {component}")))
+        };
+        let cpus = |cores: Option<Cpus>| cores.map(|c| (f64::from(c.milli()) / 1000.0).to_string()).unwrap_or_default();
+        let config = self.config;
+        Ok(Variables::from([
+            ("POSTGRES_IMAGE", image("postgres")?),
+            ("PUPPETDB_IMAGE", image("puppetdb")?),
+            ("PUPPETSERVER_IMAGE", image("puppetserver")?),
+            ("AGENT_IMAGE", image("agent")?),
+            ("POSTGRES_MEMORY", self.sizing.postgres.memory.value.to_string()),
+            ("PUPPETDB_MEMORY", self.sizing.puppetdb.memory.value.to_string()),
+            ("PUPPETSERVER_MEMORY", self.sizing.puppetserver.memory.value.to_string()),
+            ("POSTGRES_CPUS", cpus(config.postgres.cpus)),
+            ("PUPPETDB_CPUS", cpus(config.puppetdb.cpus)),
+            ("PUPPETSERVER_CPUS", cpus(config.puppetserver.cpus)),
+            ("PUPPETSERVER_PIDS", config.puppetserver.pids.map_or(4096, Pids::get).to_string()),
+            ("PUPPETSERVER_PUBLISH", config.puppetserver.publish.to_string()),
+            ("CODE", config.code.dir.as_ref().map_or_else(|| "code".into(), |d| d.display().to_string())),
+            ("AGENT_NUMBER", number.to_string()),
+            ("AGENT_CERTNAME", credentials::agent_certname(&project, number)),
+        ]))
+    }
+
+    /// The containers of a file's services, each as replica `number`.
+    pub(super) fn replicas(&self, file: &ComposeFile, number: u32) -> Result<Vec<Replica>> {
+        file.services.iter().map(|(name, service)| self.replica(name, service, number)).collect()
+    }
+
+    fn replica(&self, name: &str, service: &Service, number: u32) -> Result<Replica> {
+        let project = self.config.project.to_string();
+        let depends: Vec<String> =
+            service.depends_on.iter().map(|(n, d)| format!("{n}:{}:false", d.condition)).collect();
+        let volumes: Vec<(&str, &str)> = service.volumes.iter().filter_map(|v| v.rsplit_once(':')).collect();
+        let is_path = |source: &str| source.starts_with('/');
+        let mut spec = ContainerSpec {
+            name: labels::container_name(&project, name, number),
+            image: service.image.clone(),
+            hostname: service.hostname.clone(),
+            user: service.user.clone(),
+            labels: labels::service(&project, name, number, &service.hostname, &depends.join(",")),
+            mounts: volumes
+                .iter()
+                .map(|(source, target)| Mount {
+                    source: if is_path(source) {
+                        MountSource::Directory((*source).into())
+                    } else {
+                        MountSource::Volume(labels::scoped(&project, source))
+                    },
+                    target: (*target).into(),
+                    // A directory that the user names is only read: deploying code is not this container's work.
+                    read_only: is_path(source),
+                })
+                .collect(),
+            tmpfs: service
+                .tmpfs
+                .iter()
+                .map(|t| t.split_once(':').map_or((t.clone(), String::new()), |(p, o)| (p.into(), o.into())))
+                .collect(),
+            networks: service
+                .networks
+                .iter()
+                .map(|(key, n)| Attachment { network: labels::scoped(&project, key), aliases: n.aliases.clone() })
+                .collect(),
+            ports: service.ports.iter().map(|p| port(p)).collect::<Result<_>>()?,
+            health: Some(health(&service.healthcheck)?),
+            cap_drop: service.cap_drop.clone(),
+            cap_add: service.cap_add.clone(),
+            security_opt: service.security_opt.clone(),
+            read_only: service.read_only,
+            init: service.init,
+            restart: if service.restart == "unless-stopped" { Restart::UnlessStopped } else { Restart::No },
+            stop_grace_seconds: compose::seconds(&service.stop_grace_period)?,
+            memory_bytes: service.mem_limit,
+            nano_cpus: service.cpus.map(nanos),
+            pids: service.pids_limit,
+            shm_bytes: service.shm_size,
+            ..ContainerSpec::default()
+        };
+        let network_keys: Vec<String> = service.networks.keys().cloned().collect();
+        let config_volume = service.pupperware.config_volume.clone();
+        let hash = hash::of(&Identity {
+            spec: &spec,
+            networks: network_keys.iter().filter_map(|k| self.networks.get(k)).collect(),
+            files: config_volume.as_ref().and_then(|k| self.files.get(k)),
+            certificate: self.credentials.certificate(&service.hostname),
+        });
+        labels::finish(&mut spec.labels, &hash, &self.release.version.to_string(), self.origin);
+        Ok(Replica {
+            service: name.to_owned(),
+            number,
+            component: service.pupperware.component.clone(),
+            certname: service.hostname.clone(),
+            hash,
+            config_volume,
+            volumes: volumes.iter().filter(|(s, _)| !is_path(s)).map(|(s, _)| (*s).to_owned()).collect(),
+            networks: network_keys,
+            depends_on: service.depends_on.keys().cloned().collect(),
+            spec,
+        })
+    }
+}
+
+/// Cores -> billionths of a core.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "validated: between 0.01 and the thousands"
+)]
+fn nanos(cores: f64) -> u64 {
+    (cores * 1e9).round() as u64
+}
+
+/// `ADDRESS:PORT:TARGET`; the address may be `[v6]`.
+fn port(text: &str) -> Result<PublishedPort> {
+    let parsed = text.rsplit_once(':').and_then(|(front, target)| {
+        let (address, port) = front.rsplit_once(':')?;
+        Some(PublishedPort {
+            address: address.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: port.parse().ok()?,
+            target: target.parse().ok()?,
+        })
+    });
+    parsed.ok_or_else(|| {
+        Error::failed(format!("a built-in Compose file publishes \"{text}\", which is not ADDRESS:PORT:TARGET"))
+    })
+}
+
+fn health(check: &compose::HealthCheck) -> Result<HealthCheck> {
+    Ok(HealthCheck {
+        test: check.test.iter().skip_while(|t| *t == "CMD").cloned().collect(),
+        interval_seconds: compose::seconds(&check.interval)?,
+        timeout_seconds: compose::seconds(&check.timeout)?,
+        retries: check.retries,
+        start_period_seconds: compose::seconds(&check.start_period)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_ports_of_both_families() {
+        let v4 = port("0.0.0.0:8140:8140").unwrap();
+        assert_eq!((v4.address.as_str(), v4.port, v4.target), ("0.0.0.0", 8140, 8140));
+        assert_eq!(port("[::1]:8141:8140").unwrap().address, "::1");
+        assert!(port("8140:8140").is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! Commands inside running containers.
+
+use std::ops::ControlFlow;
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bollard::query_parameters::ResizeExecOptionsBuilder;
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+
+use super::{Cause, Engine, EngineError};
+
+/// A command to run in a container.
+#[derive(Debug, Clone, Default)]
+pub struct ExecRequest {
+    /// Container name or id.
+    pub container: String,
+    /// The command; no secrets, the engine shows it to anyone.
+    pub command: Vec<String>,
+    /// `name` or `uid`; the container's own when absent.
+    pub user: Option<String>,
+    /// Bytes for its standard input.
+    pub stdin: Option<Vec<u8>>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct ExecOutput {
+    /// Exit code.
+    pub code: i64,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A terminal size and whether to have one at all, for interactive use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terminal {
+    /// Allocate one.
+    pub tty: bool,
+    /// Keep standard input open and forward ours.
+    pub stdin: bool,
+    /// Rows and columns.
+    pub size: (i32, i32),
+}
+
+impl Engine {
+    /// Runs a command and collects its output. `line` is called for each whole line of standard output as it comes.
+    ///
+    /// # Errors
+    /// The engine's; a command that exits non-zero is not an error.
+    pub async fn exec(
+        &self,
+        request: &ExecRequest,
+        line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<ExecOutput, EngineError> {
+        let options = CreateExecOptions {
+            attach_stdin: Some(request.stdin.is_some()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(request.command.clone()),
+            user: request.user.clone(),
+            ..Default::default()
+        };
+        let id = self.fast.create_exec(&request.container, options).await?.id;
+        let started = self.slow.start_exec(&id, None::<StartExecOptions>).await?;
+        let StartExecResults::Attached { mut output, mut input } = started else {
+            return Err(EngineError::new(Cause::Other, "the engine detached from a command that we wanted to follow"));
+        };
+        if let Some(bytes) = &request.stdin {
+            let io =
+                |e: std::io::Error| EngineError::new(Cause::Other, format!("cannot write to the command's input: {e}"));
+            input.write_all(bytes).await.map_err(io)?;
+            input.shutdown().await.map_err(io)?;
+        }
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut reported = 0;
+        while let Some(chunk) = output.next().await {
+            match chunk? {
+                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                LogOutput::StdOut { message } | LogOutput::Console { message } => stdout.extend_from_slice(&message),
+                LogOutput::StdIn { .. } => {}
+            }
+            while let Some(end) = stdout[reported..].iter().position(|b| *b == b'\n') {
+                line(String::from_utf8_lossy(&stdout[reported..reported + end]).trim_end());
+                reported += end + 1;
+            }
+        }
+        let code = self.exit_code(&id).await?;
+        Ok(ExecOutput {
+            code,
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    /// Runs a command for a user at a terminal: our standard input goes in, and what comes out goes to `output`
+    /// (true: its standard error), until that says stop. Returns the exit code.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn exec_attached(
+        &self,
+        request: &ExecRequest,
+        terminal: Terminal,
+        output: &mut (dyn FnMut(bool, &[u8]) -> ControlFlow<()> + Send),
+    ) -> Result<i64, EngineError> {
+        let options = CreateExecOptions {
+            attach_stdin: Some(terminal.stdin),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(terminal.tty),
+            cmd: Some(request.command.clone()),
+            user: request.user.clone(),
+            ..Default::default()
+        };
+        let id = self.fast.create_exec(&request.container, options).await?.id;
+        let options = StartExecOptions { detach: false, tty: terminal.tty, output_capacity: None };
+        let started = self.slow.start_exec(&id, Some(options)).await?;
+        let StartExecResults::Attached { output: mut frames, mut input } = started else {
+            return Err(EngineError::new(Cause::Other, "the engine detached from a command that we wanted to follow"));
+        };
+        if terminal.tty {
+            let (height, width) = terminal.size;
+            let size = ResizeExecOptionsBuilder::default().h(height).w(width).build();
+            // A command that ended already has no terminal to size.
+            let _ = self.fast.resize_exec(&id, size).await;
+        }
+        let forward = terminal.stdin.then(|| {
+            tokio::spawn(async move {
+                let mut stdin = tokio::io::stdin();
+                // The end of either side ends the copy; there is nobody to tell.
+                let _ = tokio::io::copy(&mut stdin, &mut input).await;
+                let _ = input.shutdown().await;
+            })
+        });
+        while let Some(frame) = frames.next().await {
+            let flow = match frame? {
+                LogOutput::StdErr { message } => output(true, &message),
+                LogOutput::StdOut { message } | LogOutput::Console { message } => output(false, &message),
+                LogOutput::StdIn { .. } => ControlFlow::Continue(()),
+            };
+            if flow.is_break() {
+                break;
+            }
+        }
+        if let Some(task) = forward {
+            task.abort();
+        }
+        self.exit_code(&id).await
+    }
+
+    async fn exit_code(&self, exec: &str) -> Result<i64, EngineError> {
+        Ok(self.fast.inspect_exec(exec).await?.exit_code.unwrap_or(0))
+    }
+}

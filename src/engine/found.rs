@@ -1,0 +1,123 @@
+//! What an engine says exists, as plain data: rows of its lists, already parsed.
+
+use super::spec::Labels;
+
+/// A container on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundContainer {
+    /// Full id.
+    pub id: String,
+    /// Name without the leading slash.
+    pub name: String,
+    /// Image reference as given at creation.
+    pub image: String,
+    /// Image id.
+    pub image_id: String,
+    /// State.
+    pub state: ContainerState,
+    /// The engine's words (`Up 3 minutes (healthy)`).
+    pub status: String,
+    /// When it was created, seconds since the epoch.
+    pub created: i64,
+    /// Labels.
+    pub labels: Labels,
+    /// Published host ports.
+    pub ports: Vec<(String, u16)>,
+    /// Names of the networks it is attached to.
+    pub networks: Vec<String>,
+    /// Names of the volumes it mounts.
+    pub volumes: Vec<String>,
+}
+
+/// The state of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Its process runs.
+    Running,
+    /// Frozen.
+    Paused,
+    /// The engine is restarting it after an exit.
+    Restarting,
+    /// Being removed.
+    Removing,
+    /// Its process ended.
+    Exited,
+    /// The engine could not remove or start it cleanly.
+    Dead,
+}
+
+impl ContainerState {
+    /// The word for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            ContainerState::Created => "created",
+            ContainerState::Running => "running",
+            ContainerState::Paused => "paused",
+            ContainerState::Restarting => "restarting",
+            ContainerState::Removing => "removing",
+            ContainerState::Exited => "exited",
+            ContainerState::Dead => "dead",
+        }
+    }
+}
+
+/// What `inspect` adds to a list row, for the few containers where it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerDetail {
+    /// Full id.
+    pub id: String,
+    /// True while its process runs.
+    pub running: bool,
+    /// When its process last started, RFC 3339 with nanoseconds.
+    pub started_at: String,
+    /// Exit code of its last end.
+    pub exit_code: i64,
+    /// The kernel killed it for want of memory.
+    pub oom_killed: bool,
+    /// The engine's own error when it could not start.
+    pub error: String,
+    /// How often the engine restarted it.
+    pub restarts: i64,
+    /// Result of the engine's own check: `healthy`, `starting`, `unhealthy`, or empty.
+    pub health: String,
+}
+
+/// A volume on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundVolume {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: Labels,
+}
+
+/// A network on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundNetwork {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: Labels,
+    /// No way out to other networks.
+    pub internal: bool,
+}
+
+/// An image on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundImage {
+    /// Id (`sha256:...`).
+    pub id: String,
+    /// References (`name:tag`).
+    pub tags: Vec<String>,
+    /// Labels.
+    pub labels: Labels,
+    /// Size in bytes, shared layers included.
+    pub size: u64,
+    /// When it was made, seconds since the epoch.
+    pub created: i64,
+}

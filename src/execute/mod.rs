@@ -1,0 +1,264 @@
+//! Carries a plan out: every step as soon as the steps that it needs have succeeded, several side by side.
+//!
+//! Nothing is decided here but the order. After a failure or an interruption no step is begun any more, waiting is cut
+//! short, and steps that change something are let finish, so that the journal tells what is.
+
+pub mod cancel;
+mod death;
+mod image_steps;
+mod node_steps;
+mod prove;
+mod record_steps;
+mod steps;
+mod wait;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use semver::Version;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::journal::{self, Entry, Journal, PlannedStep};
+use crate::plan::{Action, Plan, Step};
+use crate::report::Report;
+use crate::report::event::Event;
+use cancel::Cancel;
+
+/// Most steps under way at once. Engine calls are cheap; what costs is inside the containers.
+const PARALLEL: usize = 12;
+
+/// What steps need to know besides themselves.
+pub struct Context {
+    /// The engine.
+    pub engine: Engine,
+    /// Project name.
+    pub project: String,
+    /// Release that the platform runs when the plan is done.
+    pub release: Version,
+    /// Channel that the user named.
+    pub channel: Option<String>,
+    /// Where events go.
+    pub report: Report,
+    /// How long may be waited, from the first wait on: what comes before it (image builds) has no deadline.
+    timeout: Duration,
+    /// When the first wait began.
+    first_wait: OnceLock<Instant>,
+    /// Containers that are being stopped on purpose.
+    expected_deaths: Mutex<BTreeSet<String>>,
+    /// At most two image builds at once: each keeps a core busy.
+    builds: tokio::sync::Semaphore,
+    /// The hash of the report that the proof found, for the record.
+    proof: Mutex<Option<String>>,
+}
+
+impl Context {
+    /// A context for one run.
+    pub fn new(
+        engine: Engine,
+        project: String,
+        release: Version,
+        channel: Option<String>,
+        report: Report,
+        timeout: Duration,
+    ) -> Self {
+        Context {
+            engine,
+            project,
+            release,
+            channel,
+            report,
+            timeout,
+            first_wait: OnceLock::new(),
+            expected_deaths: Mutex::default(),
+            builds: tokio::sync::Semaphore::new(2),
+            proof: Mutex::default(),
+        }
+    }
+
+    /// Seconds left for waiting, at least one.
+    fn seconds_left(&self) -> u64 {
+        let began = self.first_wait.get_or_init(Instant::now);
+        self.timeout.saturating_sub(began.elapsed()).as_secs().max(1)
+    }
+
+    fn progress(&self, id: usize, text: &str) {
+        self.report.event(Event::StepProgress { id, text: text.to_owned() });
+    }
+}
+
+/// Carries out the plan under the lock's journal.
+///
+/// # Errors
+/// The first step's failure, a service's death, the deadline, or the user's interruption. What was done stays done.
+pub async fn execute(context: Context, plan: &Plan, journal: Journal, command: &str, cancel: &Cancel) -> Result<()> {
+    let began = Instant::now();
+    let context = Arc::new(context);
+    context.report.event(Event::PlanStarted {
+        command: command.to_owned(),
+        steps: plan.steps.len(),
+        stages: plan.stages(),
+    });
+    journal.add(planned(plan, command));
+    // The intention is on record before anything happens.
+    journal.flush().await?;
+    let outcome = run(&context, plan, &journal, cancel).await;
+    let done = match &outcome {
+        Ok(()) => plan.steps.len(),
+        Err((_, done)) => *done,
+    };
+    journal.add(Entry::Ended { at: journal::now(), ok: outcome.is_ok() });
+    let flushed = journal.flush().await;
+    context.report.event(Event::PlanFinished { ok: outcome.is_ok(), done, elapsed_ms: millis(began) });
+    outcome.map_err(|(error, _)| *error)?;
+    Ok(flushed?)
+}
+
+/// The loop. On failure: the error, and how many steps had succeeded.
+async fn run(
+    context: &Arc<Context>,
+    plan: &Plan,
+    journal: &Journal,
+    cancel: &Cancel,
+) -> Result<(), (Box<Error>, usize)> {
+    let mut waiting: Vec<&Step> = plan.steps.iter().collect();
+    let mut done: BTreeSet<usize> = BTreeSet::new();
+    let mut running = JoinSet::new();
+    let mut handles: Vec<(tokio::task::AbortHandle, bool)> = Vec::new();
+    let mut failure: Option<Error> = None;
+    let mut deaths = Box::pin(death::watch(context));
+    let mut watching = true;
+    loop {
+        if failure.is_none() {
+            while running.len() < PARALLEL {
+                let Some(next) = waiting.iter().position(|s| s.needs.iter().all(|n| done.contains(n))) else { break };
+                let step = waiting.remove(next).clone();
+                let waits = step.action.only_waits();
+                handles.push((running.spawn(one(context.clone(), journal.clone(), step)), waits));
+            }
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some(finished) = running.join_next() => match finished {
+                Ok((id, Ok(()))) => { done.insert(id); }
+                Ok((_, Err(error))) => stop(&mut failure, error, &handles),
+                // Aborted by us after another failure.
+                Err(e) if e.is_cancelled() => {}
+                Err(e) => stop(&mut failure, Error::failed("a step broke down").because(e), &handles),
+            },
+            death = deaths.next(), if watching => match death {
+                Some(died) if context.is_unexpected(&died.name) => {
+                    stop(&mut failure, death::explain(context, &died).await, &handles);
+                }
+                Some(_) => {}
+                None => watching = false,
+            },
+            () = cancel.requested(), if failure.is_none() => {
+                context.report.note("finishing the steps under way; press Ctrl-C again to stop at once");
+                stop(&mut failure, cancel.error(), &handles);
+            }
+            () = cancel.insisted() => {
+                running.abort_all();
+                return Err((Box::new(failure.unwrap_or_else(|| cancel.error())), done.len()));
+            }
+        }
+    }
+    match failure {
+        None => Ok(()),
+        Some(error) => Err((Box::new(error), done.len())),
+    }
+}
+
+/// Keeps the first failure, and cuts short what only waits.
+fn stop(failure: &mut Option<Error>, error: Error, handles: &[(tokio::task::AbortHandle, bool)]) {
+    if failure.is_none() {
+        *failure = Some(error);
+        for (handle, only_waits) in handles {
+            if *only_waits {
+                handle.abort();
+            }
+        }
+    }
+}
+
+/// One step, with its events and journal entries.
+async fn one(context: Arc<Context>, journal: Journal, step: Step) -> (usize, Result<()>) {
+    let began = Instant::now();
+    let id = step.id;
+    context.report.event(Event::StepStarted {
+        id,
+        stage: step.action.stage(),
+        kind: step.action.kind().to_owned(),
+        resource: step.action.resource(),
+        service: step.action.service().map(ToOwned::to_owned),
+        cause: step.cause.clone(),
+    });
+    journal.add(Entry::Started { id, at: journal::now() });
+    match steps::run(&context, id, &step.action).await {
+        Ok(outcome) => {
+            journal.add(Entry::Done { id, at: journal::now() });
+            context.report.event(Event::StepFinished { id, elapsed_ms: millis(began), outcome });
+            (id, Ok(()))
+        }
+        Err(error) => {
+            journal.add(Entry::Failed { id, at: journal::now(), error: error.to_string() });
+            context.report.event(Event::StepFailed { id, elapsed_ms: millis(began), error: error.what.clone() });
+            (id, Err(error))
+        }
+    }
+}
+
+fn planned(plan: &Plan, command: &str) -> Entry {
+    let steps = plan.steps.iter().map(|s| PlannedStep {
+        id: s.id,
+        kind: s.action.kind().to_owned(),
+        resource: s.action.resource(),
+        cause: s.cause.clone(),
+    });
+    Entry::Planned {
+        schema_version: journal::SCHEMA_VERSION,
+        at: journal::now(),
+        command: command.to_owned(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        by: format!("process {} on {}", std::process::id(), journal::lock::host()),
+        steps: steps.collect(),
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The deadline passed while a service was waited for.
+fn timed_out(what: String, reason: &str) -> Error {
+    let error = Error::new(Kind::TimedOut, what);
+    if reason.is_empty() { error } else { error.details([format!("last word: {reason}")]) }
+}
+
+impl Context {
+    fn expect_death(&self, name: &str) {
+        self.expected_deaths.lock().expect("not held over a panic").insert(name.to_owned());
+    }
+
+    fn expect_life(&self, name: &str) {
+        self.expected_deaths.lock().expect("not held over a panic").remove(name);
+    }
+
+    fn is_unexpected(&self, name: &str) -> bool {
+        !self.expected_deaths.lock().expect("not held over a panic").contains(name)
+    }
+}
+
+/// True for steps after which a container may die without anyone being alarmed.
+fn ends_container(action: &Action) -> Option<&str> {
+    match action {
+        Action::StopContainer { name, .. } | Action::RemoveContainer { name, .. } => Some(name),
+        _ => None,
+    }
+}

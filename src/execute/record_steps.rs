@@ -1,0 +1,45 @@
+//! Steps that write the platform's record: what was issued, and the proof.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use crate::desired::labels;
+use crate::error::Result;
+use crate::journal;
+use crate::observed::record::{Issued, Proof, Record};
+use crate::observed::{self, Observed};
+
+/// Remembers what was issued into which volumes.
+pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String, String)]) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let mut record = next(context, &observed);
+    let made: BTreeMap<String, String> = volumes
+        .iter()
+        .filter_map(|(key, name)| Some((key.clone(), labels::made(&observed.volumes.get(name)?.labels)?.to_owned())))
+        .collect();
+    record.issued = Some(Issued { request: request.to_owned(), volumes: made });
+    replace(context, &observed, &record).await
+}
+
+/// Remembers the proof, with the start times of the containers that it is of.
+pub(super) async fn proved(context: &Context, certname: &str) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let mut record = next(context, &observed);
+    let report = context.proof.lock().expect("not held over a panic").clone().unwrap_or_default();
+    record.proof =
+        Some(Proof { at: journal::now(), certname: certname.to_owned(), report, started: observed.start_times() });
+    replace(context, &observed, &record).await
+}
+
+fn next(context: &Context, observed: &Observed) -> Record {
+    Record::next(observed.record.as_ref(), context.release.clone(), context.channel.clone())
+}
+
+/// The new one is made before the old ones go: there is always one.
+async fn replace(context: &Context, observed: &Observed, record: &Record) -> Result<()> {
+    context.engine.create_volume(&record.volume(&context.project)).await?;
+    for old in &observed.record_volumes {
+        context.engine.remove_volume(old).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What each kind of step does with the engine. No decisions: those were made in `plan`.
+
+use super::{Context, ends_container, image_steps, node_steps, prove, record_steps, wait};
+use crate::desired::labels;
+use crate::engine::spec::ContainerSpec;
+use crate::engine::{EngineError, FileEntry};
+use crate::error::{Error, Result};
+use crate::journal::{self, lock};
+use crate::plan::Action;
+
+/// Does it; returns what is worth a word to the user.
+pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result<Option<String>> {
+    let engine = &context.engine;
+    if let Some(name) = ends_container(action) {
+        context.expect_death(name);
+    }
+    match action {
+        Action::PullImage { component, reference } => image_steps::pull(context, id, component, reference).await?,
+        Action::MakeBase { debian } => return image_steps::make_base(context, id, debian).await,
+        Action::BuildImage { image } => return image_steps::build(context, id, image).await,
+        Action::CreateNetwork { spec } => match engine.create_network(spec).await {
+            Err(e) if e.is_conflict() => {}
+            other => other?,
+        },
+        Action::RemoveNetwork { name } => engine.remove_network(name).await?,
+        Action::CreateVolume { spec, .. } => {
+            // Tells this volume from any other that may once have the name; the engine's own date moves with writes.
+            let mut spec = spec.clone();
+            spec.labels.insert(labels::MADE.into(), journal::now());
+            engine.create_volume(&spec).await?;
+        }
+        Action::RemoveVolume { key, name, .. } => {
+            if key == "state" {
+                // The lock holds this volume for the journal; with nothing left to guard or to tell, both end here.
+                engine.remove_container(&lock::container_name(&context.project)).await?;
+            }
+            engine.remove_volume(name).await?;
+        }
+        Action::PlaceFiles { key, volume, files } => place(context, key, volume, files).await?,
+        Action::IssueCredentials { task, request } => return issue(context, id, task, request).await,
+        Action::RecordIssued { request, volumes } => record_steps::issued(context, request, volumes).await?,
+        Action::CreateContainer { spec, .. } => match engine.create_container(spec).await {
+            Err(e) if e.is_conflict() => ours_or(context, spec, e).await?,
+            other => {
+                other?;
+            }
+        },
+        Action::StartContainer { name, .. } => {
+            context.expect_life(name);
+            engine.start_container(name).await?;
+        }
+        Action::WaitReady { name, service } => wait::ready(context, id, name, service).await?,
+        Action::StopContainer { name, grace_seconds, .. } => engine.stop_container(name, *grace_seconds).await?,
+        Action::RemoveContainer { name, .. } => engine.remove_container(name).await?,
+        Action::Prove { agent, certname, puppetdb } => {
+            let report = prove::prove(context, id, agent, certname, puppetdb).await?;
+            *context.proof.lock().expect("not held over a panic") = Some(report);
+            return Ok(Some(format!("{certname} applied its catalog, and its report is in PuppetDB")));
+        }
+        Action::RunAgent { agent, certname } => prove::unchanged(context, agent, certname).await?,
+        Action::CleanCertificate { primary, certname } => node_steps::clean(context, primary, certname).await?,
+        Action::DeactivateNode { puppetdb, certname } => node_steps::deactivate(context, puppetdb, certname).await?,
+        Action::RecordProof { certname } => record_steps::proved(context, certname).await?,
+        Action::RemoveRecord { volumes } => {
+            for volume in volumes {
+                engine.remove_volume(volume).await?;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// A container of that name came up since the plan was made: fine when an interrupted run's last call made exactly
+/// this one, an error when it is somebody else's.
+async fn ours_or(context: &Context, spec: &ContainerSpec, conflict: EngineError) -> Result<()> {
+    let ours = context.engine.list_containers(&labels::selector(&context.project)).await?;
+    let hash = |l: &crate::engine::spec::Labels| l.get(labels::SPEC_HASH).cloned();
+    if ours.iter().any(|c| c.name == spec.name && hash(&c.labels) == hash(&spec.labels)) {
+        return Ok(());
+    }
+    Err(Error::from(conflict).hint(format!(
+        "a container that is not of this platform has the name {0}; rename it with `docker rename {0} NEW`, or choose another `--project`",
+        spec.name
+    )))
+}
+
+/// Writes files into a volume by way of a container that is never started.
+async fn place(context: &Context, key: &str, volume: &str, files: &[FileEntry]) -> Result<()> {
+    let engine = &context.engine;
+    let name = format!("{}-place-{key}", context.project);
+    let spec = lock::anchor_container(&context.project, name.clone(), "task", &[(key.into(), volume.into())]);
+    engine.remove_container(&name).await?;
+    engine.create_container(&spec).await?;
+    let placed = engine.put_files(&name, &format!("/volumes/{key}"), files).await;
+    engine.remove_container(&name).await?;
+    Ok(placed?)
+}
+
+/// Makes CA, certificates and secrets in a one-shot container.
+async fn issue(context: &Context, id: usize, task: &ContainerSpec, request: &str) -> Result<Option<String>> {
+    let engine = &context.engine;
+    let name = &task.name;
+    engine.remove_container(name).await?;
+    engine.create_container(task).await?;
+    let file = FileEntry { path: "provision.request".into(), content: request.into(), owner: (0, 0), mode: 0o600 };
+    engine.put_files(name, "/volumes/state", &[file]).await?;
+    engine.start_container(name).await?;
+    let code = engine.wait_exit(name).await?;
+    let lines = engine.last_lines(name, 60).await;
+    engine.remove_container(name).await?;
+    match code {
+        0 => {
+            let issued: Vec<&String> = lines.iter().filter(|l| l.starts_with("issued ")).collect();
+            for line in &issued {
+                context.progress(id, line);
+            }
+            Ok(Some(format!(
+                "{} issued, {} kept",
+                issued.len(),
+                lines.iter().filter(|l| l.starts_with("kept ")).count()
+            )))
+        }
+        // The one refusal of pupperware-provision: leaf certificates without their CA.
+        4 => Err(Error::refused("the CA is missing, and certificates that it signed still exist")
+            .details(lines)
+            .hint("restore the CA volume from where it is kept; a new CA would be trusted by no existing agent")),
+        code => {
+            Err(Error::failed(format!("certificates and secrets could not be made (exit code {code})")).details(lines))
+        }
+    }
+}

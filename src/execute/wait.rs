@@ -1,0 +1,53 @@
+//! Waiting until a service says that it is ready, where it lives: one probe loop inside its container.
+//!
+//! The loop ends the moment the service is ready, so nothing is polled from here, on remote engines either.
+
+use std::sync::{Arc, Mutex};
+
+use super::{Context, death, timed_out};
+use crate::engine::{Died, ExecRequest};
+use crate::error::{Error, Result};
+
+/// Returns when the service is ready.
+pub(super) async fn ready(context: &Context, id: usize, name: &str, service: &str) -> Result<()> {
+    let seconds = context.seconds_left();
+    let request = ExecRequest {
+        container: name.to_owned(),
+        command: vec!["/usr/local/bin/pupperware-ready".into(), "--wait".into(), seconds.to_string()],
+        ..ExecRequest::default()
+    };
+    let last = Arc::new(Mutex::new(String::new()));
+    let output = {
+        let last = last.clone();
+        let mut line = move |text: &str| {
+            text.clone_into(&mut last.lock().expect("not held over a panic"));
+            context.progress(id, text);
+        };
+        context.engine.exec(&request, &mut line).await
+    };
+    let reason = last.lock().expect("not held over a panic").clone();
+    let died = Died { name: name.to_owned(), exit_code: None };
+    match output {
+        Ok(output) if output.code == 0 => Ok(()),
+        // The probe's own end of patience; anything else means that the container went away under it.
+        Ok(output) if output.code == 1 => {
+            let mut error = timed_out(format!("{service} did not get ready in time"), &reason);
+            let lines = context.engine.last_lines(name, 15).await;
+            error =
+                error.details([format!("last lines of {name}:")]).details(lines.into_iter().map(|l| format!("  {l}")));
+            Err(error.hint(format!(
+                "see all with `pupperware --project {} logs {service}`, or wait longer with `--timeout`",
+                context.project
+            )))
+        }
+        Ok(output) => match context.engine.inspect_container(name).await? {
+            Some(detail) if detail.running => {
+                Err(Error::failed(format!("the readiness probe of {service} failed with exit code {}", output.code))
+                    .details([output.stderr.trim().to_owned()]))
+            }
+            _ => Err(death::explain(context, &died).await),
+        },
+        Err(error) if error.is_conflict() || error.is_not_found() => Err(death::explain(context, &died).await),
+        Err(error) => Err(error.into()),
+    }
+}

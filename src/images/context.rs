@@ -1,0 +1,46 @@
+//! The build contexts of `images/<component>/`, embedded, so that the program can build without its source tree.
+//!
+//! `build.rs` lists the files; a new one in those folders is embedded without being named anywhere.
+
+use crate::engine::FileEntry;
+use crate::error::{Error, Result};
+
+/// Component -> files (path in the context, content).
+type Contexts = &'static [(&'static str, &'static [(&'static str, &'static str)])];
+
+const CONTEXTS: Contexts = include!(concat!(env!("OUT_DIR"), "/image_contexts.rs"));
+
+/// The files of a component's context. Scripts are executable.
+///
+/// # Errors
+/// No such component.
+pub fn files(component: &str) -> Result<Vec<FileEntry>> {
+    let (_, files) = CONTEXTS
+        .iter()
+        .find(|(name, _)| *name == component)
+        .ok_or_else(|| Error::failed(format!("there is no component {component}")))?;
+    Ok(files
+        .iter()
+        .map(|(path, content)| FileEntry {
+            path: (*path).into(),
+            content: (*content).into(),
+            owner: (0, 0),
+            mode: if content.starts_with("#!") { 0o755 } else { 0o644 },
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_component_has_a_dockerfile_and_its_scripts_can_run() {
+        for component in crate::images::COMPONENTS {
+            let files = files(component).unwrap();
+            assert!(files.iter().any(|f| f.path == "Dockerfile"), "{component}");
+            let scripts = files.iter().filter(|f| f.content.starts_with("#!"));
+            assert!(scripts.clone().count() > 0 && scripts.clone().all(|f| f.mode == 0o755), "{component}");
+        }
+    }
+}

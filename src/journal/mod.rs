@@ -1,0 +1,85 @@
+//! The journal: what was planned and done, kept with the platform, append-only.
+//!
+//! The whole plan is written before its first step (so a crash can lose the end of a story, never its beginning);
+//! what came of each step follows in the background. It is for people, for `status`, and later for rolling back:
+//! resuming after a crash needs no journal, because the next plan is made from what is really there.
+//! Each write is a file of its own in the state volume, so nothing that was written is ever rewritten.
+
+pub mod lock;
+mod writer;
+
+use serde::{Deserialize, Serialize};
+
+pub use writer::Journal;
+
+/// Format of the entries.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// A plan is about to be carried out.
+    Planned {
+        /// Format of the entries that follow.
+        schema_version: u32,
+        /// When, RFC 3339.
+        at: String,
+        /// The command.
+        command: String,
+        /// Version of the program.
+        program: String,
+        /// Who, on which host.
+        by: String,
+        /// Steps: id, kind, resource, cause.
+        steps: Vec<PlannedStep>,
+    },
+    /// A step began.
+    Started {
+        /// Step id.
+        id: usize,
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// A step succeeded.
+    Done {
+        /// Step id.
+        id: usize,
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// A step failed.
+    Failed {
+        /// Step id.
+        id: usize,
+        /// When, RFC 3339.
+        at: String,
+        /// One line.
+        error: String,
+    },
+    /// The plan ended.
+    Ended {
+        /// When, RFC 3339.
+        at: String,
+        /// True when every step succeeded.
+        ok: bool,
+    },
+}
+
+/// A step as the journal remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Index in the plan.
+    pub id: usize,
+    /// What.
+    pub kind: String,
+    /// On what.
+    pub resource: String,
+    /// Why.
+    pub cause: String,
+}
+
+/// Now, RFC 3339.
+pub fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}

@@ -1,0 +1,126 @@
+//! What a platform looks like now: one snapshot of the engine, as plain data.
+//!
+//! Three lists and a few inspections, all side by side. No judgement is made here; that is `plan::reconcile`'s work.
+
+pub mod record;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::desired::labels;
+use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundVolume};
+use crate::engine::{Engine, EngineError};
+
+pub use record::Record;
+
+/// A platform, as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Its containers by name: services, tasks, the lock.
+    pub containers: BTreeMap<String, Container>,
+    /// Its networks by name.
+    pub networks: BTreeMap<String, FoundNetwork>,
+    /// Its volumes by name.
+    pub volumes: BTreeMap<String, FoundVolume>,
+    /// References of all images on the engine.
+    pub images: BTreeSet<String>,
+    /// What the platform recorded of itself; the newest when a crash left two.
+    pub record: Option<Record>,
+    /// Names of all record volumes, the newest last.
+    pub record_volumes: Vec<String>,
+    /// Who holds host ports among other containers of the engine: port -> container name.
+    pub ports: BTreeMap<u16, String>,
+}
+
+/// A container of the platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Container {
+    /// The engine's list row.
+    pub found: FoundContainer,
+    /// When its process last started, RFC 3339; only of those that run.
+    pub started_at: Option<String>,
+    /// The engine's own check: `healthy`, `starting`, `unhealthy`, or empty.
+    pub health: String,
+}
+
+impl Container {
+    /// A label, or nothing.
+    pub fn label(&self, key: &str) -> &str {
+        self.found.labels.get(key).map_or("", String::as_str)
+    }
+
+    /// True while its process runs.
+    pub fn running(&self) -> bool {
+        self.found.state == ContainerState::Running
+    }
+
+    /// True while its process runs, or can run again without anyone asking: frozen, or between two tries.
+    pub fn alive(&self) -> bool {
+        matches!(self.found.state, ContainerState::Running | ContainerState::Restarting | ContainerState::Paused)
+    }
+}
+
+impl Observed {
+    /// Containers of services, by name.
+    pub fn services(&self) -> impl Iterator<Item = (&String, &Container)> {
+        self.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "service")
+    }
+
+    /// True when nothing of the platform exists.
+    pub fn is_absent(&self) -> bool {
+        self.containers.is_empty() && self.volumes.is_empty() && self.networks.is_empty()
+    }
+
+    /// Start times of the running service containers, as the proof remembers them.
+    pub fn start_times(&self) -> BTreeMap<String, String> {
+        let running = self.services().filter(|(_, c)| c.running());
+        running.filter_map(|(name, c)| Some((name.clone(), c.started_at.clone()?))).collect()
+    }
+
+    /// True when the recorded proof is of exactly the containers that run now, since their last start.
+    pub fn proved(&self) -> bool {
+        let proof = self.record.as_ref().and_then(|r| r.proof.as_ref());
+        let all_run = self.services().all(|(_, c)| c.running());
+        proof.is_some_and(|p| all_run && !p.started.is_empty() && p.started == self.start_times())
+    }
+}
+
+/// Takes the snapshot of one project.
+///
+/// # Errors
+/// The engine's.
+pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed, EngineError> {
+    let selector = labels::selector(project);
+    let (containers, volumes, networks, images) = tokio::try_join!(
+        engine.list_all_containers(),
+        engine.list_volumes(&selector),
+        engine.list_networks(&selector),
+        engine.list_images(),
+    )?;
+    let (ours, others): (Vec<_>, Vec<_>) =
+        containers.into_iter().partition(|c| c.labels.get(labels::PROJECT).map(String::as_str) == Some(project));
+    let details = futures_util::future::try_join_all(ours.into_iter().map(|found| detailed(engine, found))).await?;
+    let mut observed = Observed {
+        containers: details.into_iter().flatten().map(|c| (c.found.name.clone(), c)).collect(),
+        networks: networks.into_iter().map(|n| (n.name.clone(), n)).collect(),
+        images: images.into_iter().flat_map(|i| i.tags).collect(),
+        ports: others
+            .into_iter()
+            .flat_map(|c| c.ports.into_iter().map(move |(_, port)| (port, c.name.clone())))
+            .collect(),
+        ..Observed::default()
+    };
+    let (records, volumes): (Vec<_>, Vec<_>) =
+        volumes.into_iter().partition(|v| v.labels.get(labels::ROLE).map(String::as_str) == Some(record::ROLE));
+    observed.volumes = volumes.into_iter().map(|v| (v.name.clone(), v)).collect();
+    (observed.record, observed.record_volumes) = record::newest(records);
+    Ok(observed)
+}
+
+/// Adds what only an inspection tells. `None` when the container went away in between.
+async fn detailed(engine: &Engine, found: FoundContainer) -> Result<Option<Container>, EngineError> {
+    if found.state != ContainerState::Running {
+        return Ok(Some(Container { found, started_at: None, health: String::new() }));
+    }
+    let detail: Option<ContainerDetail> = engine.inspect_container(&found.id).await?;
+    Ok(detail.map(|d| Container { found, started_at: Some(d.started_at), health: d.health }))
+}

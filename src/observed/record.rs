@@ -1,0 +1,125 @@
+//! What a platform remembers of itself: release, what was issued into which volumes, and the last proof.
+//!
+//! It lives with the engine, as the label of an empty volume: read in the same list call as all volumes, and
+//! replaced by making a new volume before the old one is removed, so that it is never half-written.
+//! No secrets are in it.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::desired::labels;
+use crate::engine::found::FoundVolume;
+use crate::engine::spec::VolumeSpec;
+
+/// Role label of record volumes.
+pub const ROLE: &str = "record";
+/// Label with the record as JSON.
+const LABEL: &str = "dev.pupperware.record";
+/// Format of the record.
+const SCHEMA_VERSION: u32 = 1;
+
+/// The record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Format.
+    pub schema_version: u32,
+    /// Counts up with every record of this platform.
+    pub sequence: u64,
+    /// Release that the platform runs.
+    pub release: Version,
+    /// Channel that the user named, if any.
+    pub channel: Option<String>,
+    /// What was issued.
+    pub issued: Option<Issued>,
+    /// The last proof.
+    pub proof: Option<Proof>,
+}
+
+/// Credentials that were issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// Hash of the request.
+    pub request: String,
+    /// Volume key -> the volume's `made` label. A volume with another one, or none, is not the one that was filled.
+    pub volumes: BTreeMap<String, String>,
+}
+
+/// An agent's run that went through the whole platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Certname of the agent.
+    pub certname: String,
+    /// Hash of its report in PuppetDB.
+    pub report: String,
+    /// Container name -> start time, of all service containers then.
+    pub started: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// The record that follows `previous`.
+    pub fn next(previous: Option<&Record>, release: Version, channel: Option<String>) -> Self {
+        Record {
+            schema_version: SCHEMA_VERSION,
+            sequence: previous.map_or(1, |r| r.sequence + 1),
+            release,
+            channel: channel.or_else(|| previous.and_then(|r| r.channel.clone())),
+            issued: previous.and_then(|r| r.issued.clone()),
+            proof: previous.and_then(|r| r.proof.clone()),
+        }
+    }
+
+    /// The empty volume that carries it.
+    pub fn volume(&self, project: &str) -> VolumeSpec {
+        let mut labels = labels::common(project, ROLE);
+        // A record is a handful of names, times and hashes: it always serialises.
+        labels.insert(LABEL.into(), serde_json::to_string(self).expect("plain data serialises"));
+        VolumeSpec { name: labels::scoped(project, &format!("record-{}", self.sequence)), labels }
+    }
+}
+
+/// The newest readable record of some record volumes, and all their names, the newest last.
+///
+/// One of a newer format than ours is skipped: its platform then looks as if it had none, and is checked anew.
+pub fn newest(volumes: Vec<FoundVolume>) -> (Option<Record>, Vec<String>) {
+    let mut rows: Vec<(u64, Option<Record>, String)> = volumes
+        .into_iter()
+        .map(|v| {
+            let record: Option<Record> = v.labels.get(LABEL).and_then(|json| serde_json::from_str(json).ok());
+            let record = record.filter(|r| r.schema_version == SCHEMA_VERSION);
+            (record.as_ref().map_or(0, |r| r.sequence), record, v.name)
+        })
+        .collect();
+    rows.sort_by_key(|(sequence, ..)| *sequence);
+    let names = rows.iter().map(|(_, _, name)| name.clone()).collect();
+    (rows.pop().and_then(|(_, record, _)| record), names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(record: &Record) -> FoundVolume {
+        let spec = record.volume("demo");
+        FoundVolume { name: spec.name, labels: spec.labels }
+    }
+
+    #[test]
+    fn a_record_comes_back_and_the_newest_wins() {
+        let first = Record::next(None, Version::new(8, 0, 0), Some("stable".into()));
+        let second = Record::next(Some(&first), Version::new(8, 0, 0), None);
+        let (record, names) = newest(vec![found(&second), found(&first)]);
+        assert_eq!(record, Some(second));
+        assert_eq!(names, ["demo_record-1", "demo_record-2"]);
+    }
+
+    #[test]
+    fn nonsense_counts_as_no_record() {
+        let mut broken = found(&Record::next(None, Version::new(8, 0, 0), None));
+        broken.labels.insert(LABEL.into(), "{".into());
+        assert_eq!(newest(vec![broken]).0, None);
+    }
+}

@@ -1,0 +1,72 @@
+//! Puts steps into a plan and remembers which step makes what, so that others can need it.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Plan, Step};
+
+/// A plan under construction.
+#[derive(Default)]
+pub(super) struct Builder {
+    steps: Vec<Step>,
+    by_subject: BTreeMap<(&'static str, String), usize>,
+}
+
+impl Builder {
+    /// Adds a step; `needs` may repeat.
+    pub(super) fn add(&mut self, action: Action, cause: impl Into<String>, mut needs: Vec<usize>) -> usize {
+        needs.sort_unstable();
+        needs.dedup();
+        let id = self.steps.len();
+        self.by_subject.insert((action.kind(), subject(&action)), id);
+        self.steps.push(Step { id, action, cause: cause.into(), needs });
+        id
+    }
+
+    /// The step of this kind for this subject, if the plan has one.
+    pub(super) fn find(&self, kind: &'static str, subject: &str) -> Option<usize> {
+        self.by_subject.get(&(kind, subject.to_owned())).copied()
+    }
+
+    /// All steps of a kind.
+    pub(super) fn all(&self, kind: &str) -> Vec<usize> {
+        self.steps.iter().filter(|s| s.action.kind() == kind).map(|s| s.id).collect()
+    }
+
+    /// How many steps there are.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The finished plan.
+    pub(super) fn finish(self) -> Plan {
+        debug_assert!(self.steps.iter().all(|s| s.needs.iter().all(|n| *n < s.id)), "needs point backwards");
+        Plan { steps: self.steps }
+    }
+}
+
+/// What a step is looked up by: the name that other steps know.
+fn subject(action: &Action) -> String {
+    match action {
+        Action::PullImage { component, .. } => component.clone(),
+        Action::BuildImage { image } => image.component.clone(),
+        Action::CreateNetwork { spec } => spec.name.clone(),
+        Action::RemoveNetwork { name } => name.clone(),
+        Action::CreateVolume { key, .. } | Action::RemoveVolume { key, .. } | Action::PlaceFiles { key, .. } => {
+            key.clone()
+        }
+        Action::CreateContainer { spec, .. } => spec.name.clone(),
+        Action::StartContainer { name, .. }
+        | Action::WaitReady { name, .. }
+        | Action::StopContainer { name, .. }
+        | Action::RemoveContainer { name, .. } => name.clone(),
+        Action::MakeBase { .. }
+        | Action::IssueCredentials { .. }
+        | Action::RecordIssued { .. }
+        | Action::Prove { .. }
+        | Action::RunAgent { .. }
+        | Action::CleanCertificate { .. }
+        | Action::DeactivateNode { .. }
+        | Action::RecordProof { .. }
+        | Action::RemoveRecord { .. } => String::new(),
+    }
+}

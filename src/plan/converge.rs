@@ -1,0 +1,415 @@
+//! `up`: from what is to what should be. Pure: no engine, no clock, no files.
+
+use std::collections::BTreeMap;
+
+use super::builder::Builder;
+use super::fate::{Fate, fate};
+use super::images::{image_step, images_needed};
+use super::{Action, Plan, lifecycle};
+use crate::desired::{Desired, PRIMARY, Replica, credentials, hash, labels};
+use crate::engine::spec::{ContainerSpec, Mount, MountSource};
+use crate::error::{Error, Result};
+use crate::observed::{Container, Observed, record};
+
+/// The plan that makes `observed` into `desired`. Empty when they agree and the platform is proved.
+///
+/// # Errors
+/// Refusals: the CA is lost while its certificates live, or a port is held by another container.
+pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
+    refuse_lost_ca(desired, observed)?;
+    let issue = issue(desired, observed);
+    let fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
+    refuse_taken_ports(observed, &fates)?;
+
+    let mut plan = Builder::default();
+    clear(&mut plan, desired, observed, &fates);
+    images_needed(&mut plan, desired, observed, &fates, issue.is_some());
+    foundation(&mut plan, desired, observed);
+    let issued = issue.map(|issue| credentials(&mut plan, desired, observed, &fates, &issue));
+    for (replica, fate) in &fates {
+        service(&mut plan, desired, observed, replica, fate, issued.as_ref());
+    }
+    if plan.len() > 0 || !observed.proved() {
+        prove(&mut plan, desired, &fates);
+    }
+    Ok(plan.finish())
+}
+
+/// A CA that is gone while certificates of it live is never replaced: agents would trust nobody.
+fn refuse_lost_ca(desired: &Desired, observed: &Observed) -> Result<()> {
+    let exists = |key: &str| observed.volumes.contains_key(&labels::scoped(&desired.project, key));
+    if exists("ca") {
+        return Ok(());
+    }
+    let survivors: Vec<&str> =
+        desired.credentials.certificates.iter().map(|c| c.volume.as_str()).filter(|v| exists(v)).collect();
+    if survivors.is_empty() {
+        return Ok(());
+    }
+    let project = &desired.project;
+    Err(Error::refused(format!("the CA volume {} is missing, and certificates that it signed still exist", labels::scoped(project, "ca")))
+        .details([
+            format!("certificates are in: {}", survivors.join(", ")),
+            "a new CA would be trusted by no existing agent, so none is made silently".into(),
+        ])
+        .hint(format!(
+            "restore the volume {}; or give up the old certificates and start with a new CA: `pupperware --project {project} down --destroy-data {}`",
+            labels::scoped(project, "ca"),
+            survivors.join(" --destroy-data ")
+        )))
+}
+
+/// A port that another container of the engine holds.
+fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result<()> {
+    for (replica, fate) in fates {
+        if matches!(fate, Fate::Keep | Fate::Wait(_)) {
+            continue;
+        }
+        for port in &replica.spec.ports {
+            if let Some(holder) = observed.ports.get(&port.port) {
+                return Err(Error::failed(format!("port {} is already taken by the container {holder}", port.port))
+                    .hint(format!(
+                        "choose another with `puppetserver.publish` in pupperware.yaml, or `docker stop {holder}`"
+                    )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What must be issued.
+enum Issue {
+    /// CA, certificates, secrets: the server must be down, and those that share a secret when it may be made anew.
+    All { cause: String, new_secrets: bool },
+    /// One-time tokens for new agents, by volume key: the server may run.
+    Enrol(String, Vec<String>),
+}
+
+/// The hash of no request: on record while another one is being issued.
+const OPEN: &str = "";
+/// The volume that secrets are kept in.
+const SECRETS: &str = "state";
+
+/// What must be issued, and why; nothing when the record covers the volumes that exist.
+fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
+    let core = desired.credentials.core();
+    let Some(issued) = observed.record.as_ref().and_then(|r| r.issued.as_ref()) else {
+        let first = !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
+        let cause = if first { "a new platform".into() } else { "no record of what was issued".into() };
+        return Some(Issue::All { cause, new_secrets: true });
+    };
+    let uncovered = |key: &str| uncovered(desired, observed, issued, key);
+    let new_secrets = uncovered(SECRETS).is_some();
+    if let Some(cause) = core.volumes().into_iter().find_map(uncovered) {
+        return Some(Issue::All { cause, new_secrets });
+    }
+    if issued.request != hash::of(&core) {
+        return Some(Issue::All { cause: "certificate names changed".into(), new_secrets });
+    }
+    let agents: Vec<(String, String)> = desired
+        .credentials
+        .agent_volumes()
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), uncovered(key)?)))
+        .collect();
+    // One that was issued before is known to the CA, which signs no second request of that name.
+    if let Some((_, cause)) = agents.iter().find(|(key, _)| issued.volumes.contains_key(key)) {
+        return Some(Issue::All { cause: cause.clone(), new_secrets });
+    }
+    let cause = agents.first()?.1.clone();
+    Some(Issue::Enrol(cause, agents.into_iter().map(|(key, _)| key).collect()))
+}
+
+/// Why what was issued does not cover a volume; nothing when it does.
+fn uncovered(desired: &Desired, observed: &Observed, issued: &record::Issued, key: &str) -> Option<String> {
+    match observed.volumes.get(&labels::scoped(&desired.project, key)) {
+        None => Some(format!("volume {key} is missing")),
+        Some(volume) if issued.volumes.get(key).map(String::as_str) != labels::made(&volume.labels) => {
+            Some(format!("nothing was issued into volume {key}"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// What must go: leftovers of an interrupted run, containers that are not wanted any more, containers to be replaced.
+fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)]) {
+    for (name, container) in &observed.containers {
+        match container.label(labels::ROLE) {
+            "task" => {
+                plan.add(
+                    Action::RemoveContainer { name: name.clone(), service: None },
+                    "left over from an interrupted run",
+                    vec![],
+                );
+            }
+            "smoke" => {
+                plan.add(
+                    Action::RemoveContainer { name: name.clone(), service: None },
+                    "left over from an interrupted smoke",
+                    vec![],
+                );
+            }
+            "service" if desired.container(name).is_none() => {
+                let service = container.label(labels::SERVICE).to_owned();
+                let grace = lifecycle::grace(&service);
+                remove(plan, name, &service, container, grace, "not part of the platform any more");
+            }
+            _ => {}
+        }
+    }
+    for (replica, fate) in fates {
+        if let (Fate::Recreate(cause), Some(container)) = (fate, observed.containers.get(&replica.spec.name)) {
+            let grace = replica.spec.stop_grace_seconds;
+            remove(plan, &replica.spec.name, &replica.service, container, grace, cause);
+        }
+    }
+    // A network whose definition changed: all its members have another hash then, and are being replaced.
+    let removed = plan.all("remove_container");
+    for spec in desired.networks.values() {
+        let changed = observed
+            .networks
+            .get(&spec.name)
+            .filter(|n| n.labels.get(labels::SPEC_HASH) != spec.labels.get(labels::SPEC_HASH));
+        if changed.is_some() {
+            plan.add(Action::RemoveNetwork { name: spec.name.clone() }, "its definition changed", removed.clone());
+        }
+    }
+}
+
+fn remove(plan: &mut Builder, name: &str, service: &str, container: &Container, grace_seconds: u32, cause: &str) {
+    let mut needs = vec![];
+    if container.alive() {
+        let stop = Action::StopContainer { name: name.into(), service: service.into(), grace_seconds };
+        needs.push(plan.add(stop, cause, vec![]));
+    }
+    plan.add(Action::RemoveContainer { name: name.into(), service: Some(service.into()) }, cause, needs);
+}
+
+/// Networks and volumes. After the images: a build that fails leaves nothing behind but images.
+fn foundation(plan: &mut Builder, desired: &Desired, observed: &Observed) {
+    let images: Vec<usize> = plan.all("build_image").into_iter().chain(plan.all("pull_image")).collect();
+    // A network comes after its old members went: were this run killed in between, they would look like the new one's.
+    let gone = plan.all("remove_container");
+    for spec in desired.networks.values() {
+        let removed = plan.find("remove_network", &spec.name);
+        if removed.is_some() || !observed.networks.contains_key(&spec.name) {
+            let needs = images.iter().chain(&gone).copied().chain(removed).collect();
+            plan.add(Action::CreateNetwork { spec: spec.clone() }, "no such network", needs);
+        }
+    }
+    // The CA's volume comes first: where it is missing and others exist, it was lost (see `refuse_lost_ca`).
+    let mut keys: Vec<&String> = desired.volumes.keys().collect();
+    keys.sort_by_key(|key| key.as_str() != "ca");
+    let mut first = None;
+    for key in keys {
+        let spec = &desired.volumes[key].spec;
+        if !observed.volumes.contains_key(&spec.name) {
+            let action = Action::CreateVolume { key: key.clone(), spec: spec.clone() };
+            let id = plan.add(action, "no such volume", images.iter().copied().chain(first).collect());
+            if key == "ca" {
+                first = Some(id);
+            }
+        }
+    }
+}
+
+/// Steps around the issuing of credentials. The primary must not run while its CA's serials are taken, and the two
+/// ends of a password that may change start with the same one.
+fn credentials(
+    plan: &mut Builder,
+    desired: &Desired,
+    observed: &Observed,
+    fates: &[(&Replica, Fate)],
+    issue: &Issue,
+) -> Issued {
+    let mut needs = plan.all("create_volume");
+    needs.extend(image_step(plan, "base"));
+    needs.extend(plan.all("remove_container"));
+    let mut stopped = BTreeMap::new();
+    let (cause, keys, request) = match issue {
+        Issue::All { cause, new_secrets } => {
+            // Who keeps running with the old one knows another password than who starts next.
+            let shares = |r: &Replica| desired.credentials.copies.iter().any(|(_, key, ..)| r.volumes.contains(key));
+            for (replica, fate) in fates {
+                let (before, after) = if replica.service == PRIMARY {
+                    ("its CA issues certificates while it is down", "it was stopped for its CA")
+                } else if *new_secrets && shares(replica) {
+                    ("its password may be made anew", "it was stopped for its password")
+                } else {
+                    continue;
+                };
+                // Frozen or between two tries counts: it can be back at its CA before the last certificate is signed.
+                let alive = observed.containers.get(&replica.spec.name).is_some_and(Container::alive);
+                if alive && !matches!(fate, Fate::Recreate(_)) {
+                    needs.push(stop(plan, replica, before));
+                    stopped.insert(replica.spec.name.clone(), after);
+                }
+            }
+            needs.extend(reopen(plan, desired, observed));
+            (cause, desired.credentials.volumes(), desired.credentials.request())
+        }
+        Issue::Enrol(cause, keys) => {
+            let agents: Vec<(&str, &str)> = desired
+                .credentials
+                .certificates
+                .iter()
+                .filter(|c| keys.contains(&c.volume))
+                .map(|c| (c.certname.as_str(), c.volume.as_str()))
+                .collect();
+            let keys = ["state", "puppetserver-data"].into_iter().chain(agents.iter().map(|(_, key)| *key)).collect();
+            (cause, keys, credentials::enrolment(&agents))
+        }
+    };
+    let mounts = scoped(desired, &keys);
+    let action = Action::IssueCredentials { task: Box::new(task(desired, &mounts)), request };
+    let step = plan.add(action, cause.as_str(), needs);
+    let record = Action::RecordIssued {
+        request: hash::of(&desired.credentials.core()),
+        volumes: scoped(desired, &desired.credentials.volumes()),
+    };
+    plan.add(record, "so that it is issued once", vec![step]);
+    Issued { step, stopped }
+}
+
+/// The step that forgets which names were issued, where others are going to be. Were this run killed after issuing, a
+/// return to the old configuration would find its names on record, and the new ones in the certificates.
+fn reopen(plan: &mut Builder, desired: &Desired, observed: &Observed) -> Option<usize> {
+    let issued = observed.record.as_ref()?.issued.as_ref()?;
+    if issued.request == OPEN || issued.request == hash::of(&desired.credentials.core()) {
+        return None;
+    }
+    let mut keys = desired.credentials.volumes();
+    keys.retain(|key| uncovered(desired, observed, issued, key).is_none());
+    let action = Action::RecordIssued { request: OPEN.into(), volumes: scoped(desired, &keys) };
+    Some(plan.add(action, "the old names hold no longer", vec![]))
+}
+
+fn stop(plan: &mut Builder, replica: &Replica, cause: &str) -> usize {
+    let action = Action::StopContainer {
+        name: replica.spec.name.clone(),
+        service: replica.service.clone(),
+        grace_seconds: replica.spec.stop_grace_seconds,
+    };
+    plan.add(action, cause, vec![])
+}
+
+/// Volume keys with the names that they have on the engine.
+fn scoped(desired: &Desired, keys: &[&str]) -> Vec<(String, String)> {
+    keys.iter().map(|key| ((*key).to_owned(), labels::scoped(&desired.project, key))).collect()
+}
+
+/// The issuing step, and the containers that it needed stopped, with why they start again.
+struct Issued {
+    step: usize,
+    stopped: BTreeMap<String, &'static str>,
+}
+
+/// The one-shot container that issues: root over the volumes, no network, nothing else.
+pub(super) fn task(desired: &Desired, mounts: &[(String, String)]) -> ContainerSpec {
+    let project = &desired.project;
+    let name = format!("{project}-provision");
+    ContainerSpec {
+        hostname: "provision".into(),
+        image: desired.image("base").map(|i| i.reference.clone()).unwrap_or_default(),
+        entrypoint: Some(vec!["/usr/local/bin/pupperware-provision".into()]),
+        command: Some(vec![]),
+        user: Some("0:0".into()),
+        labels: labels::common(project, "task"),
+        mounts: mounts
+            .iter()
+            .map(|(key, volume)| Mount {
+                source: MountSource::Volume(volume.clone()),
+                target: format!("/volumes/{key}"),
+                read_only: false,
+            })
+            .collect(),
+        tmpfs: BTreeMap::from([("/tmp".into(), "mode=1777".into())]),
+        cap_drop: vec!["ALL".into()],
+        cap_add: ["CHOWN", "DAC_OVERRIDE", "FOWNER"].map(String::from).to_vec(),
+        security_opt: vec!["no-new-privileges:true".into()],
+        read_only: true,
+        pids: Some(64),
+        memory_bytes: Some(256 << 20),
+        name,
+        ..ContainerSpec::default()
+    }
+}
+
+/// Steps that bring one replica up.
+fn service(
+    plan: &mut Builder,
+    desired: &Desired,
+    observed: &Observed,
+    replica: &Replica,
+    fate: &Fate,
+    issued: Option<&Issued>,
+) {
+    let name = &replica.spec.name;
+    let start = |plan: &mut Builder, cause: &str, needs: Vec<usize>| {
+        let action = Action::StartContainer { name: name.clone(), service: replica.service.clone() };
+        let started = plan.add(action, cause, needs);
+        wait(plan, replica, "it starts", vec![started]);
+    };
+    let stopped = issued.and_then(|i| i.stopped.get(name));
+    match (fate, stopped) {
+        (Fate::Keep | Fate::Wait(_), Some(cause)) => {
+            start(plan, cause, issued.map(|i| i.step).into_iter().collect());
+        }
+        (Fate::Keep, None) => {}
+        (Fate::Wait(cause), None) => wait(plan, replica, cause, vec![]),
+        (Fate::Start(cause), _) => start(plan, cause, issued.map(|i| i.step).into_iter().collect()),
+        (Fate::Restart(cause), _) => {
+            // Already being stopped where its CA issues.
+            let stopped = plan.find("stop_container", name).unwrap_or_else(|| stop(plan, replica, cause));
+            start(plan, cause, issued.map(|i| i.step).into_iter().chain([stopped]).collect());
+        }
+        (Fate::Create(cause) | Fate::Recreate(cause), _) => {
+            let mut needs: Vec<usize> = issued.map(|i| i.step).into_iter().collect();
+            needs.extend(plan.find("remove_container", name));
+            needs.extend(replica.volumes.iter().filter_map(|key| plan.find("create_volume", key)));
+            needs.extend(replica.spec.networks.iter().filter_map(|n| plan.find("create_network", &n.network)));
+            needs.extend(image_step(plan, &replica.component));
+            if let Some((key, files)) =
+                replica.config_volume.as_ref().and_then(|key| Some((key, desired.files.get(key)?)))
+            {
+                let mut before: Vec<usize> = plan.find("remove_container", name).into_iter().collect();
+                before.extend(plan.find("create_volume", key));
+                // An interrupted run's helper has the name of the one that carries the files now.
+                let helpers = observed.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "task");
+                before.extend(helpers.filter_map(|(helper, _)| plan.find("remove_container", helper)));
+                let action = Action::PlaceFiles {
+                    key: key.clone(),
+                    volume: labels::scoped(&desired.project, key),
+                    files: files.clone(),
+                };
+                let new = !observed.containers.contains_key(name);
+                needs.push(plan.add(action, if new { "for its first start" } else { cause.as_str() }, before));
+            }
+            let action =
+                Action::CreateContainer { spec: Box::new(replica.spec.clone()), service: replica.service.clone() };
+            let created = plan.add(action, cause.as_str(), needs);
+            start(plan, "it is new", vec![created]);
+        }
+    }
+}
+
+fn wait(plan: &mut Builder, replica: &Replica, cause: &str, needs: Vec<usize>) {
+    let action = Action::WaitReady { name: replica.spec.name.clone(), service: replica.service.clone() };
+    plan.add(action, cause, needs);
+}
+
+/// The proof, after everything is ready.
+fn prove(plan: &mut Builder, desired: &Desired, fates: &[(&Replica, Fate)]) {
+    let find = |service: &str| fates.iter().map(|(r, _)| r).find(|r| r.service == service);
+    let (Some(agent), Some(puppetdb)) = (find("agent"), find("puppetdb")) else { return };
+    let mut needs = plan.all("wait_ready");
+    needs.extend(plan.all("record_issued"));
+    needs.extend(plan.all("remove_container"));
+    let action = Action::Prove {
+        agent: agent.spec.name.clone(),
+        certname: agent.certname.clone(),
+        puppetdb: puppetdb.spec.name.clone(),
+    };
+    let proved = plan.add(action, format!("release {} is not proved as it runs now", desired.release), needs);
+    plan.add(Action::RecordProof { certname: agent.certname.clone() }, "so that it is proved once", vec![proved]);
+}

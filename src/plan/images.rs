@@ -1,0 +1,69 @@
+//! Which images a plan must get, each after the base that it stands on. Pure.
+
+use super::builder::Builder;
+use super::fate::Fate;
+use super::{Action, Plan};
+use crate::desired::{Desired, Replica};
+use crate::images::Source;
+use crate::observed::Observed;
+
+/// The plan that makes every image of the release present (`images build`, `images pull`).
+pub fn images(desired: &Desired, observed: &Observed, components: &[String]) -> Plan {
+    let mut plan = Builder::default();
+    for image in &desired.images {
+        if components.is_empty() || components.contains(&image.component) {
+            get_image(&mut plan, desired, observed, &image.component);
+        }
+    }
+    plan.finish()
+}
+
+/// The images of what is created, and the base when credentials are issued with it.
+pub(super) fn images_needed(
+    plan: &mut Builder,
+    desired: &Desired,
+    observed: &Observed,
+    fates: &[(&Replica, Fate)],
+    issue: bool,
+) {
+    if issue {
+        get_image(plan, desired, observed, "base");
+    }
+    for (replica, fate) in fates {
+        if matches!(fate, Fate::Create(_) | Fate::Recreate(_)) {
+            get_image(plan, desired, observed, &replica.component);
+        }
+    }
+}
+
+/// Steps that make a component's image present, its base first; none when it is.
+fn get_image(plan: &mut Builder, desired: &Desired, observed: &Observed, component: &str) -> Option<usize> {
+    let image = desired.image(component)?;
+    if observed.images.contains(&image.reference) {
+        return None;
+    }
+    if let Some(id) = plan.find("build_image", component).or_else(|| plan.find("pull_image", component)) {
+        return Some(id);
+    }
+    let cause = "not on this engine";
+    Some(match &image.source {
+        Source::Pull => {
+            let action = Action::PullImage { component: component.into(), reference: image.reference.clone() };
+            plan.add(action, cause, vec![])
+        }
+        Source::Build(_) => {
+            let base = if component == "base" {
+                let action = Action::MakeBase { debian: desired.debian.clone() };
+                Some(plan.add(action, "the base image stands on it", vec![]))
+            } else {
+                get_image(plan, desired, observed, "base")
+            };
+            plan.add(Action::BuildImage { image: image.clone() }, cause, base.into_iter().collect())
+        }
+    })
+}
+
+/// The step that gets a component's image, if the plan has one.
+pub(super) fn image_step(plan: &Builder, component: &str) -> Option<usize> {
+    plan.find("build_image", component).or_else(|| plan.find("pull_image", component))
+}

@@ -1,0 +1,73 @@
+//! Plans for people and programs: a line a step, or the JSON shape that others may rely on.
+
+use serde::Serialize;
+
+use super::Plan;
+
+/// A plan as JSON: `{schema_version, project, steps: [{id, kind, resource, cause, needs, data_loss}]}`.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanDocument {
+    /// Format.
+    pub schema_version: u32,
+    /// Project.
+    pub project: String,
+    /// The steps.
+    pub steps: Vec<StepDocument>,
+}
+
+/// A step as JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepDocument {
+    /// Index in the plan.
+    pub id: usize,
+    /// What it does.
+    pub kind: &'static str,
+    /// What it works on.
+    pub resource: String,
+    /// Why.
+    pub cause: String,
+    /// Steps that come before.
+    pub needs: Vec<usize>,
+    /// True when something is lost that nobody can make again.
+    pub data_loss: bool,
+}
+
+/// The plan's document.
+pub fn document(project: &str, plan: &Plan) -> PlanDocument {
+    let steps = plan.steps.iter().map(|s| StepDocument {
+        id: s.id,
+        kind: s.action.kind(),
+        resource: s.action.resource(),
+        cause: s.cause.clone(),
+        needs: s.needs.clone(),
+        data_loss: s.action.data_loss(),
+    });
+    PlanDocument { schema_version: 1, project: project.to_owned(), steps: steps.collect() }
+}
+
+/// A line a step: number, what, on what, why, and after which steps.
+pub fn text(plan: &Plan) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        let needs = match step.needs.as_slice() {
+            [] => String::new(),
+            needs => format!("  after {}", needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+        };
+        let loss = if step.action.data_loss() { "  DATA LOSS" } else { "" };
+        let verb = verb(step.action.kind());
+        out.push_str(&format!("{:>3}  {verb} {}  ({}){needs}{loss}\n", step.id, step.action.resource(), step.cause));
+    }
+    out
+}
+
+/// What people read for a kind; its object follows.
+fn verb(kind: &str) -> &str {
+    match kind {
+        "place_files" => "write configuration into",
+        "wait_ready" => "wait for",
+        "record_issued" | "record_proof" => "remember",
+        "prove" => "apply a catalog with",
+        // `create_network` and the like: the object says the rest.
+        other => other.split('_').next().unwrap_or(other),
+    }
+}

@@ -1,0 +1,120 @@
+//! puppetserver's configuration: what differs from one platform to another. The rest is in its image.
+
+use super::{directory, file, megabytes};
+use crate::config::Config;
+use crate::config::sizing::Sizing;
+use crate::config::types::Autosign;
+use crate::desired::credentials::PUPPET as OWNER;
+use crate::engine::FileEntry;
+
+/// Files of the `puppetserver-config` volume.
+pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
+    vec![
+        directory(".", OWNER, 0o755),
+        directory("conf.d", OWNER, 0o755),
+        file("puppet.conf", puppet_conf(config), OWNER),
+        file("puppetdb.conf", PUPPETDB_CONF.to_owned(), OWNER),
+        file("routes.yaml", ROUTES.to_owned(), OWNER),
+        file("conf.d/webserver.conf", WEBSERVER.to_owned(), OWNER),
+        file("conf.d/puppetserver.conf", puppetserver_conf(sizing), OWNER),
+        file("jvm.options", jvm_options(sizing), OWNER),
+        file("autosign.globs", autosign_globs(&config.puppetserver.autosign), OWNER),
+    ]
+}
+
+/// The command that revokes and removes a node's certificate, to be run in the primary's container.
+pub fn ca_clean(certname: &str) -> Vec<String> {
+    ["puppetserver", "ca", "clean", "--certname", certname].map(String::from).to_vec()
+}
+
+fn puppet_conf(config: &Config) -> String {
+    format!(
+        "# Written by pupperware; changes are overwritten.\n\
+         [main]\n\
+         certname = puppet\n\
+         server = puppet\n\
+         ssldir = /var/lib/puppet/ssl\n\
+         \n\
+         [server]\n\
+         cadir = /etc/puppet/puppetserver/ca\n\
+         ca_name = Puppet CA: {}\n\
+         codedir = /etc/puppet/code\n\
+         vardir = /var/lib/puppetserver\n\
+         logdir = /var/log/puppetserver\n\
+         rundir = /run/puppetserver\n\
+         # One policy decides on every request: one-time tokens of the platform, and the globs of pupperware.yaml.\n\
+         autosign = /usr/local/bin/pupperware-autosign\n\
+         storeconfigs = true\n\
+         storeconfigs_backend = puppetdb\n\
+         reports = puppetdb\n\
+         environment_timeout = {}\n",
+        config.project, config.puppetserver.environment_timeout
+    )
+}
+
+/// A catalog without its facts and reports stored is a failure that someone must see: no soft write failure.
+const PUPPETDB_CONF: &str = "\
+# Written by pupperware; changes are overwritten.
+[main]
+server_urls = https://puppetdb:8081
+soft_write_failure = false
+";
+
+const ROUTES: &str = "\
+# Written by pupperware; changes are overwritten.
+---
+master:
+  facts:
+    terminus: puppetdb
+    cache: yaml
+";
+
+const WEBSERVER: &str = "\
+# Written by pupperware; changes are overwritten.
+webserver: {
+    client-auth: want
+    ssl-host: 0.0.0.0
+    ssl-port: 8140
+    ssl-protocols: [TLSv1.3, TLSv1.2]
+    ssl-cert: /var/lib/puppet/ssl/certs/puppet.pem
+    ssl-key: /var/lib/puppet/ssl/private_keys/puppet.pem
+    ssl-ca-cert: /var/lib/puppet/ssl/certs/ca.pem
+    ssl-crl-path: /var/lib/puppet/ssl/crl.pem
+}
+";
+
+fn puppetserver_conf(sizing: &Sizing) -> String {
+    format!(
+        "# Written by pupperware; changes are overwritten.\n\
+         jruby-puppet: {{\n\
+         \x20   ruby-load-path: [/usr/lib/puppetserver/ruby/vendor_ruby]\n\
+         \x20   gem-home: /var/lib/puppetserver/jruby-gems\n\
+         \x20   gem-path: [${{jruby-puppet.gem-home}}, \"/usr/lib/puppetserver/vendored-jruby-gems\"]\n\
+         \x20   server-conf-dir: /etc/puppet\n\
+         \x20   server-code-dir: /etc/puppet/code\n\
+         \x20   server-var-dir: /var/lib/puppetserver\n\
+         \x20   server-run-dir: /run/puppetserver\n\
+         \x20   server-log-dir: /var/log/puppetserver\n\
+         \x20   max-active-instances: {}\n\
+         }}\n\
+         http-client: {{\n\
+         \x20   ssl-protocols: [TLSv1.2, TLSv1.3]\n\
+         }}\n",
+        sizing.puppetserver.jruby_instances.value
+    )
+}
+
+fn jvm_options(sizing: &Sizing) -> String {
+    let heap = megabytes(sizing.puppetserver.heap.value);
+    format!("# Written by pupperware; changes are overwritten.\n-Xms{heap}m\n-Xmx{heap}m\n")
+}
+
+/// One glob a line. Nothing at all means that only the platform's one-time tokens are signed.
+fn autosign_globs(autosign: &Autosign) -> String {
+    let globs: Vec<String> = match autosign {
+        Autosign::Off => vec![],
+        Autosign::Everybody => vec!["*".into()],
+        Autosign::Matching(globs) => globs.iter().map(ToString::to_string).collect(),
+    };
+    globs.into_iter().map(|g| g + "\n").collect()
+}

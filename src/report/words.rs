@@ -1,0 +1,92 @@
+//! English for step kinds (`wait_ready`: "waiting", then "ready") and for times.
+//!
+//! Only the verb, the kind's first word, is looked at, so a new kind of step reads well without a change here.
+
+use std::time::Duration;
+
+/// How a verb reads.
+struct Verb {
+    name: &'static str,
+    doing: &'static str,
+    done: &'static str,
+    /// It usually takes long enough that its start is news, too.
+    slow: bool,
+}
+
+const fn quick(name: &'static str, doing: &'static str, done: &'static str) -> Verb {
+    Verb { name, doing, done, slow: false }
+}
+
+const fn slow(name: &'static str, doing: &'static str, done: &'static str) -> Verb {
+    Verb { name, doing, done, slow: true }
+}
+
+const VERBS: &[Verb] = &[
+    slow("build", "building", "built"),
+    quick("connect", "connecting", "connected"),
+    quick("create", "creating", "created"),
+    quick("load", "loading", "loaded"),
+    quick("place", "placing", "placed"),
+    slow("prove", "proving", "proved"),
+    slow("pull", "pulling", "pulled"),
+    quick("record", "recording", "recorded"),
+    quick("remove", "removing", "removed"),
+    quick("rename", "renaming", "renamed"),
+    slow("run", "running", "ran"),
+    quick("seed", "filling", "filled"),
+    slow("snapshot", "saving", "saved"),
+    quick("start", "starting", "started"),
+    quick("stop", "stopping", "stopped"),
+    quick("tag", "tagging", "tagged"),
+    slow("wait", "waiting", "ready"),
+    quick("write", "writing", "written"),
+];
+
+fn verb(kind: &str) -> Option<&'static Verb> {
+    let first = kind.split('_').next()?;
+    VERBS.iter().find(|verb| verb.name == first)
+}
+
+/// What a step of this kind does now: "waiting".
+pub(super) fn doing(kind: &str) -> String {
+    verb(kind).map_or_else(|| kind.replace('_', " "), |verb| verb.doing.to_owned())
+}
+
+/// What a step of this kind has done: "ready".
+pub(super) fn done(kind: &str) -> String {
+    verb(kind).map_or_else(|| format!("{} done", kind.replace('_', " ")), |verb| verb.done.to_owned())
+}
+
+/// Whether such a step is usually waited for.
+pub(super) fn is_slow(kind: &str) -> bool {
+    verb(kind).is_some_and(|verb| verb.slow)
+}
+
+/// `3.2s`, `1m 05s`, `2h 03m`.
+pub(super) fn elapsed(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{:.1}s", time.as_millis() as f64 / 1000.0),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_read_as_english() {
+        assert_eq!(doing("wait_ready"), "waiting");
+        assert_eq!(done("create_container"), "created");
+        assert_eq!(done("polish_brass"), "polish brass done");
+        assert!(VERBS.is_sorted_by_key(|verb| verb.name));
+    }
+
+    #[test]
+    fn times_stay_short() {
+        let text = |ms| elapsed(Duration::from_millis(ms));
+        assert_eq!([text(40), text(3_240), text(65_000), text(7_380_000)], ["0.0s", "3.2s", "1m 05s", "2h 03m"]);
+    }
+}

@@ -1,0 +1,88 @@
+//! A platform's ordinary life: it comes up proved, stays as it is, keeps its data, shows no secrets.
+
+use crate::platform::{Platform, docker, turn};
+
+const SERVICES: [&str; 4] = ["postgres", "puppetdb", "puppetserver", "agent"];
+
+/// Intent: one command brings up a proved platform, the second finds nothing to do, and what is there is as the
+/// security model says.
+#[test]
+fn up_proves_the_platform_and_again_does_nothing() {
+    let Some(_turn) = turn() else { return };
+    let platform = Platform::new("");
+    let first = platform.up();
+    assert_eq!(first["channel"], "stable");
+
+    let before = SERVICES.map(|s| platform.touched(s));
+    platform.ok(&["up"]).says("nothing to do");
+    assert_eq!(SERVICES.map(|s| platform.touched(s)), before, "no container was touched");
+    let plan = platform.ok(&["up", "--dry-run", "--exit-code", "-o", "json"]).stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["steps"].as_array().map(Vec::len), Some(0), "{plan:#}");
+
+    no_secret_shows(&platform);
+    let published = docker(&["ps", "--format", "{{.Ports}}", "--filter", &label(&platform)]);
+    let published: Vec<&str> = published.lines().filter(|line| line.contains("->")).collect();
+    assert_eq!(published.len(), 1, "{published:?}");
+    assert!(published[0].contains("->8140/tcp"), "{published:?}");
+
+    // Puppet's own tool works on the CA that we made.
+    let list = platform.inside("puppetserver", &["puppetserver", "ca", "list", "--all"]);
+    for name in ["puppet ", "puppetdb ", "postgres "] {
+        assert!(list.contains(name), "{list}");
+    }
+    platform.ok(&["smoke", "-o", "junit"]).says("failures=\"0\"");
+    platform.ok(&["agent", "run", "--noop"]);
+    platform.ok(&["status", "--check"]);
+    platform.ok(&["doctor"]);
+}
+
+/// Intent: containers and networks may go; the CA, certificates, nodes and reports stay.
+#[test]
+fn down_and_up_keep_everything() {
+    let Some(_turn) = turn() else { return };
+    let platform = Platform::new("");
+    platform.up();
+    let (ca, certificate, report) = (platform.ca(), platform.server_certificate(), platform.report_time());
+
+    platform.ok(&["down"]);
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label(&platform)]), "");
+    platform.run(&["status", "--check"]).expect(3);
+    let again = platform.ok(&["up"]);
+    assert!(!again.stderr.contains("credentials: issued"), "no certificate was needed: {}", again.all());
+
+    assert_eq!(platform.ca(), ca);
+    assert_eq!(platform.server_certificate(), certificate);
+    assert!(platform.report_time() > report, "the report's time moved forward");
+}
+
+/// Intent: two projects on one engine do not touch each other.
+#[test]
+fn two_platforms_live_side_by_side() {
+    let Some(_turn) = turn() else { return };
+    let (one, two) = (Platform::new(""), Platform::new(""));
+    one.up();
+    let before = SERVICES.map(|s| one.touched(s));
+    two.up();
+    assert_ne!(one.ca(), two.ca());
+    two.ok(&["--yes", "down", "--destroy-data", "ALL"]);
+    assert_eq!(SERVICES.map(|s| one.touched(s)), before);
+    one.ok(&["up"]).says("nothing to do");
+}
+
+fn label(platform: &Platform) -> String {
+    format!("label=dev.pupperware.project={}", platform.project)
+}
+
+/// The database password is the one secret that services share; keys are PEM.
+fn no_secret_shows(platform: &Platform) {
+    let password = platform.inside("puppetdb", &["cat", "/etc/pupperware/secrets/puppetdb-password"]);
+    let password = password.trim();
+    assert!(password.len() >= 32, "a real password");
+    for service in SERVICES {
+        let container = platform.container(service);
+        for shown in [docker(&["inspect", &container]), docker(&["logs", &container])] {
+            assert!(!shown.contains(password) && !shown.contains("PRIVATE KEY"), "{service} shows a secret");
+        }
+    }
+}

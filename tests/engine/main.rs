@@ -1,0 +1,11 @@
+//! Scenarios against a real Docker Engine: intent -> steps -> observables, one test each.
+//!
+//! They run the built program as a user does, each on platforms of its own (project names `pwtest-...`), and leave
+//! nothing behind. Without an engine they fail; `PUPPERWARE_ENGINE_TESTS=skip` leaves them out on purpose.
+//! One at a time, because a platform's start keeps two cores busy: a lock in `platform` sees to that.
+
+mod interruption;
+mod life;
+mod platform;
+mod repair;
+mod trouble;

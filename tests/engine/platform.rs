@@ -1,0 +1,204 @@
+//! A platform for one scenario: a project name and a folder of its own, the program, `docker` to look from outside.
+//!
+//! Dropping it takes everything away again, and fails the scenario if something is left.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+/// One scenario at a time.
+static TURN: Mutex<()> = Mutex::new(());
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// The right to use the engine; `None` when the user asked to skip these tests.
+pub fn turn() -> Option<MutexGuard<'static, ()>> {
+    if std::env::var("PUPPERWARE_ENGINE_TESTS").as_deref() == Ok("skip") {
+        return None;
+    }
+    Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A platform under test.
+pub struct Platform {
+    /// Project name.
+    pub project: String,
+    /// Published port.
+    pub port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Platform {
+    /// A platform that does not exist yet, with a port that is free now. `extra` is appended to its configuration.
+    pub fn new(extra: &str) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let project = format!("pwtest-{}-{number}", std::process::id());
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let platform = Platform { project, port, folder: tempfile::tempdir().unwrap() };
+        platform.configure("", extra);
+        platform
+    }
+
+    /// Writes the configuration: `server` are lines below `puppetserver:`, `extra` lines at the top level.
+    pub fn configure(&self, server: &str, extra: &str) {
+        let (project, port) = (&self.project, self.port);
+        let server: String = server.lines().map(|line| format!("  {line}\n")).collect();
+        let text = format!("project: {project}\npuppetserver:\n  publish: 127.0.0.1:{port}\n{server}{extra}");
+        std::fs::write(self.folder.path().join("pupperware.yaml"), text).unwrap();
+    }
+
+    /// The platform's folder, where the program runs.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_path_buf()
+    }
+
+    /// The program with these arguments, not yet run.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pupperware"));
+        command.current_dir(self.folder.path()).args(arguments);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PUPPERWARE_")) {
+            command.env_remove(name);
+        }
+        command.env("PUPPERWARE_PROGRESS", "plain");
+        command
+    }
+
+    /// Runs the program.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments).output().unwrap(), arguments)
+    }
+
+    /// Runs it, and expects success.
+    pub fn ok(&self, arguments: &[&str]) -> Run {
+        self.run(arguments).expect(0)
+    }
+
+    /// `up`, which must end well, and the status afterwards, which must be proved.
+    pub fn up(&self) -> Value {
+        self.ok(&["up"]);
+        let status = self.status();
+        assert_eq!(status["proved"], true, "{status:#}");
+        assert_eq!(status["healthy"], true, "{status:#}");
+        status
+    }
+
+    /// `status -o json`.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.ok(&["status", "-o", "json"]).stdout).unwrap()
+    }
+
+    /// Name of a service's first container.
+    pub fn container(&self, service: &str) -> String {
+        format!("{}-{service}-1", self.project)
+    }
+
+    /// Name of a volume on the engine.
+    pub fn volume(&self, key: &str) -> String {
+        format!("{}_{key}", self.project)
+    }
+
+    /// The output of a command in a service's container, which must succeed.
+    pub fn inside(&self, service: &str, command: &[&str]) -> String {
+        let mut arguments = vec!["exec", service, "--"];
+        arguments.extend(command);
+        self.ok(&arguments).stdout
+    }
+
+    /// Container id and start time by service: what changes when a container was touched.
+    pub fn touched(&self, service: &str) -> String {
+        docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &self.container(service)])
+    }
+
+    /// Fingerprint of the CA.
+    pub fn ca(&self) -> String {
+        self.inside("puppetserver", &["sha256sum", "/etc/puppet/puppetserver/ca/ca_crt.pem"])
+    }
+
+    /// Serial number of the server's certificate, and its names.
+    pub fn server_certificate(&self) -> String {
+        let path = "/var/lib/puppet/ssl/certs/puppet.pem";
+        self.inside("puppetserver", &["openssl", "x509", "-in", path, "-noout", "-serial", "-ext", "subjectAltName"])
+    }
+
+    /// When PuppetDB got the last report of the platform's agent.
+    pub fn report_time(&self) -> String {
+        let query = format!("https://puppetdb:8081/pdb/query/v4/nodes/{}-agent-1", self.project);
+        let mut command = vec!["curl", "-sf", "--resolve", "puppetdb:8081:127.0.0.1"];
+        let files = ["ca", "cert", "key"].map(|f| format!("/etc/pupperware/ssl/{f}.pem"));
+        command.extend(["--cacert", &files[0], "--cert", &files[1], "--key", &files[2], &query]);
+        let node: Value = serde_json::from_str(&self.inside("puppetdb", &command)).unwrap();
+        node["report_timestamp"].as_str().expect("the agent has reported").to_owned()
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let filter = format!("label=dev.pupperware.project={}", self.project);
+        let list = |kind: &str, arguments: &[&str]| {
+            let mut all = vec![kind, "ls"];
+            all.extend(arguments);
+            all.extend(["--quiet", "--filter", &filter]);
+            docker(&all).lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>()
+        };
+        [list("container", &["--all"]), list("volume", &[]), list("network", &[])].concat()
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        let gone = self.run(&["--yes", "down", "--destroy-data", "ALL"]);
+        let left = self.leftovers();
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "left behind: {left:?}\n{}", gone.all());
+        }
+    }
+}
+
+/// How a run of the program ended.
+pub struct Run {
+    arguments: String,
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    fn of(output: Output, arguments: &[&str]) -> Self {
+        Run {
+            arguments: arguments.join(" "),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Everything, for a failed assertion.
+    pub fn all(&self) -> String {
+        format!("`{}` ended with {:?}\n{}\n{}", self.arguments, self.code, self.stdout, self.stderr)
+    }
+
+    /// Expects this exit code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.all());
+        self
+    }
+
+    /// Expects this text on either stream.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text) || self.stderr.contains(text), "no \"{text}\" in {}", self.all());
+        self
+    }
+}
+
+/// The docker command, which must succeed; its output without the last line end.
+#[track_caller]
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("the docker command is there");
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}

@@ -1,0 +1,465 @@
+//! An engine of plain data: carries out plans as the executor and a Docker Engine do together.
+//!
+//! It panics where a real engine or a real service would fail: a container whose volume or network is missing, a
+//! network with members removed, a certificate issued beside a running primary, a proof with two different passwords.
+//! What no snapshot shows is remembered beside it: what is in volumes, and what processes read when they started.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pupperware::desired::{Desired, hash, labels};
+use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
+use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
+use pupperware::observed::record::{Issued, Proof, Record};
+use pupperware::observed::{Container, Observed};
+use pupperware::plan::{Action, Plan, reconcile};
+
+/// What is in a volume, as far as it matters. Numbers stand for random secrets: another number, another secret.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    /// The CA's key.
+    ca: Option<u64>,
+    /// Certificates: certname -> the CA that signed it, its names.
+    certificates: BTreeMap<String, (u64, String)>,
+    /// Names that the CA signed.
+    signed: BTreeSet<String>,
+    /// The database password.
+    password: Option<u64>,
+    /// Hash of the rendered configuration.
+    files: Option<String>,
+}
+
+/// The engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// What a snapshot of it says.
+    pub observed: Observed,
+    /// What is in its volumes, by name.
+    contents: BTreeMap<String, Content>,
+    /// The networks that containers were made with: name -> network -> id.
+    attachments: BTreeMap<String, BTreeMap<String, String>>,
+    /// The password that a running container read when it started.
+    passwords: BTreeMap<String, Option<u64>>,
+    /// Counts everything that has a time or is random.
+    clock: u64,
+    project: String,
+    release: semver::Version,
+}
+
+impl Engine {
+    /// An engine without anything.
+    pub fn empty(desired: &Desired) -> Self {
+        Engine {
+            observed: Observed::default(),
+            contents: BTreeMap::new(),
+            attachments: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            clock: 0,
+            project: desired.project.clone(),
+            release: desired.release.parse().expect("a release has a version"),
+        }
+    }
+
+    /// An engine with the platform's images and nothing else.
+    pub fn with_images(desired: &Desired) -> Self {
+        let mut engine = Engine::empty(desired);
+        engine.observed.images = desired.images.iter().map(|i| i.reference.clone()).collect();
+        engine
+    }
+
+    /// What `up` does: takes the lock, which makes the state volume, plans, and carries the plan out.
+    pub fn up(&mut self, desired: &Desired) -> Plan {
+        self.lock();
+        let plan = reconcile(desired, &self.observed).expect("nothing is refused");
+        self.carry_out(&plan);
+        plan
+    }
+
+    /// What taking the lock leaves behind: the state volume, for the journal.
+    pub fn lock(&mut self) {
+        self.create_volume(&labels::volume(&self.project.clone(), "state"));
+    }
+
+    /// Does all of a plan's steps, in their order.
+    pub fn carry_out(&mut self, plan: &Plan) {
+        for step in &plan.steps {
+            self.apply(&step.action);
+        }
+    }
+
+    fn now(&mut self) -> String {
+        self.clock += 1;
+        format!("2026-11-21T00:00:00.{:09}Z", self.clock)
+    }
+
+    fn random(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// A container that must be there.
+    pub fn container(&mut self, name: &str) -> &mut Container {
+        self.observed.containers.get_mut(name).unwrap_or_else(|| panic!("no container {name}"))
+    }
+
+    /// Puts a container into a state, with the words that the engine has for it.
+    pub fn set(&mut self, name: &str, state: ContainerState, status: &str) {
+        let container = self.container(name);
+        container.found.state = state;
+        container.found.status = status.into();
+        if state != ContainerState::Running {
+            container.started_at = None;
+            container.health.clear();
+        }
+    }
+
+    /// The engine itself starts it again: with the machine, or after a crash.
+    pub fn starts_again(&mut self, name: &str) {
+        let now = self.now();
+        let password = self.password_in_reach(name);
+        self.passwords.insert(name.into(), password);
+        self.set(name, ContainerState::Running, "Up 1 second");
+        self.container(name).started_at = Some(now);
+    }
+
+    /// Removes a volume and all containers that have it, as someone must who wants to lose it.
+    pub fn lose_volume(&mut self, key: &str) {
+        let name = labels::scoped(&self.project, key);
+        let users: Vec<String> = self.users_of(&name).cloned().collect();
+        for user in users {
+            self.remove_container(&user);
+        }
+        self.remove_volume(&name);
+    }
+
+    /// Containers that have a volume mounted.
+    pub fn users_of<'e>(&'e self, volume: &str) -> impl Iterator<Item = &'e String> {
+        let uses = move |c: &Container| c.found.volumes.iter().any(|v| v == volume);
+        self.observed.containers.iter().filter(move |(_, c)| uses(c)).map(|(name, _)| name)
+    }
+
+    /// Removes the record, whole.
+    pub fn lose_record(&mut self) {
+        self.observed.record = None;
+        self.observed.record_volumes.clear();
+    }
+
+    /// Removes a container, whatever it does.
+    pub fn remove_container(&mut self, name: &str) {
+        self.observed.containers.remove(name);
+        self.attachments.remove(name);
+        self.passwords.remove(name);
+    }
+
+    /// Removes a network by force: live containers are cut off, others keep a name that leads nowhere.
+    pub fn lose_network(&mut self, name: &str) {
+        self.observed.networks.remove(name);
+        for container in self.observed.containers.values_mut().filter(|c| c.alive()) {
+            container.found.networks.retain(|n| n != name);
+        }
+    }
+
+    /// Does one step.
+    pub fn apply(&mut self, action: &Action) {
+        match action {
+            Action::PullImage { reference, .. } => {
+                self.observed.images.insert(reference.clone());
+            }
+            Action::BuildImage { image } => {
+                self.observed.images.insert(image.reference.clone());
+            }
+            Action::CreateNetwork { spec } => {
+                let id = self.now();
+                let found =
+                    FoundNetwork { id, name: spec.name.clone(), labels: spec.labels.clone(), internal: spec.internal };
+                self.observed.networks.entry(spec.name.clone()).or_insert(found);
+            }
+            Action::RemoveNetwork { name } => {
+                let member = |c: &&Container| c.alive() && c.found.networks.contains(name);
+                let members: Vec<_> = self.observed.containers.values().filter(member).collect();
+                assert!(members.is_empty(), "network {name} has active endpoints: {members:?}");
+                self.observed.networks.remove(name);
+            }
+            Action::CreateVolume { spec, .. } => self.create_volume(spec),
+            Action::RemoveVolume { name, .. } => self.remove_volume(name),
+            Action::PlaceFiles { volume, files, .. } => {
+                self.volume(volume).files = Some(hash::of(files));
+            }
+            Action::IssueCredentials { task, request } => self.issue(task, request, usize::MAX),
+            Action::RecordIssued { request, volumes } => {
+                let made = |name: &String| Some(labels::made(&self.observed.volumes.get(name)?.labels)?.to_owned());
+                let volumes = volumes.iter().filter_map(|(key, name)| Some((key.clone(), made(name)?))).collect();
+                self.record(|record| record.issued = Some(Issued { request: request.clone(), volumes }));
+            }
+            Action::CreateContainer { spec, service } => self.create_container(spec, service),
+            Action::StartContainer { name, .. } => self.start_container(name),
+            Action::WaitReady { name, .. } => {
+                if self.container(name).found.state == ContainerState::Restarting {
+                    self.starts_again(name);
+                }
+                let container = self.container(name);
+                assert!(container.running(), "{name} is waited for and does not run: {container:?}");
+                container.health = "healthy".into();
+            }
+            Action::StopContainer { name, .. } => {
+                if self.observed.containers.get(name).is_some_and(Container::alive) {
+                    self.set(name, ContainerState::Exited, "Exited (0) 1 second ago");
+                }
+            }
+            Action::RemoveContainer { name, .. } => self.remove_container(name),
+            Action::Prove { agent, certname, puppetdb } => {
+                assert!(self.container(agent).running() && self.container(puppetdb).running());
+                self.check_trust(agent, certname);
+                self.check_passwords();
+            }
+            Action::RecordProof { certname } => {
+                let proof = Proof {
+                    at: self.now(),
+                    certname: certname.clone(),
+                    report: "report".into(),
+                    started: self.observed.start_times(),
+                };
+                self.record(|record| record.proof = Some(proof));
+            }
+            Action::RemoveRecord { volumes } => {
+                assert_eq!(volumes, &self.observed.record_volumes);
+                self.lose_record();
+            }
+            Action::CleanCertificate { primary, certname } => {
+                assert!(self.container(primary).running());
+                let ca = labels::scoped(&self.project, "ca");
+                self.volume(&ca).signed.remove(certname);
+            }
+            Action::MakeBase { .. } | Action::RunAgent { .. } | Action::DeactivateNode { .. } => {}
+        }
+    }
+
+    /// Does a step half, as far as that can be seen later: the program was killed in it.
+    pub fn apply_half(&mut self, action: &Action) {
+        match action {
+            Action::IssueCredentials { task, request } => {
+                self.issue(task, request, request.lines().count() / 2);
+                self.create_container(task, "");
+                self.set(&task.name, ContainerState::Running, "Up 1 second");
+            }
+            Action::PlaceFiles { key, volume, .. } => {
+                let helper = helper(&self.project, key, volume);
+                self.create_container(&helper, "");
+            }
+            // A single call: done, or not.
+            _ => {}
+        }
+    }
+
+    fn volume(&mut self, name: &str) -> &mut Content {
+        assert!(self.observed.volumes.contains_key(name), "no volume {name}");
+        self.contents.entry(name.to_owned()).or_default()
+    }
+
+    fn create_volume(&mut self, spec: &VolumeSpec) {
+        if self.observed.volumes.contains_key(&spec.name) {
+            return;
+        }
+        let mut labels = spec.labels.clone();
+        labels.insert(labels::MADE.into(), self.now());
+        self.observed.volumes.insert(spec.name.clone(), FoundVolume { name: spec.name.clone(), labels });
+        self.contents.insert(spec.name.clone(), Content::default());
+    }
+
+    /// Removes a volume, which no container may have.
+    pub fn remove_volume(&mut self, name: &str) {
+        let users: Vec<_> = self.users_of(name).collect();
+        assert!(users.is_empty(), "volume {name} is in use by {users:?}");
+        self.observed.volumes.remove(name);
+        self.contents.remove(name);
+    }
+
+    fn create_container(&mut self, spec: &ContainerSpec, service: &str) {
+        let networks: Vec<String> = spec.networks.iter().map(|n| n.network.clone()).collect();
+        let volumes: Vec<String> = spec
+            .mounts
+            .iter()
+            .filter_map(|m| match &m.source {
+                MountSource::Volume(name) => Some(name.clone()),
+                MountSource::Directory(_) => None,
+            })
+            .collect();
+        if !service.is_empty() {
+            assert!(self.observed.images.contains(&spec.image), "{} is made without its image", spec.name);
+        }
+        for volume in &volumes {
+            assert!(self.observed.volumes.contains_key(volume), "{} is made without volume {volume}", spec.name);
+        }
+        let attached = networks.iter().map(|n| {
+            let network = self.observed.networks.get(n);
+            (n.clone(), network.unwrap_or_else(|| panic!("{} is made without network {n}", spec.name)).id.clone())
+        });
+        let attached = attached.collect();
+        let found = FoundContainer {
+            id: self.now(),
+            name: spec.name.clone(),
+            image: spec.image.clone(),
+            image_id: String::new(),
+            state: ContainerState::Created,
+            status: "Created".into(),
+            created: 0,
+            labels: spec.labels.clone(),
+            ports: vec![],
+            networks,
+            volumes,
+        };
+        let container = Container { found, started_at: None, health: String::new() };
+        let before = self.observed.containers.insert(spec.name.clone(), container);
+        assert!(before.is_none(), "the name {} is already in use", spec.name);
+        self.attachments.insert(spec.name.clone(), attached);
+    }
+
+    fn start_container(&mut self, name: &str) {
+        let state = self.container(name).found.state;
+        match state {
+            ContainerState::Running | ContainerState::Restarting => return,
+            ContainerState::Created | ContainerState::Exited => {}
+            other => panic!("{name} is {} and cannot be started", other.name()),
+        }
+        for (network, id) in &self.attachments[name] {
+            let now = self.observed.networks.get(network).map(|n| &n.id);
+            assert_eq!(now, Some(id), "{name} starts, and the network {network} that it was made with is gone");
+        }
+        let service = self.container(name).label(labels::SERVICE).to_owned();
+        let (key, certname) = match service.as_str() {
+            "postgres" => ("postgres-config", "postgres"),
+            "puppetdb" => ("puppetdb-config", "puppetdb"),
+            "puppetserver" => ("puppetserver-ssl", "puppet"),
+            _ => ("", ""),
+        };
+        if !key.is_empty() {
+            let volume = labels::scoped(&self.project, key);
+            let held = self.volume(&volume).certificates.contains_key(certname);
+            assert!(held, "{name} starts without its certificate");
+        }
+        self.starts_again(name);
+    }
+
+    /// The password that a container would read if it started now.
+    fn password_in_reach(&self, name: &str) -> Option<u64> {
+        let volumes = &self.observed.containers[name].found.volumes;
+        volumes.iter().find_map(|v| self.contents.get(v)?.password)
+    }
+
+    /// What `pupperware-provision` does with the first `orders` lines of its request.
+    fn issue(&mut self, task: &ContainerSpec, request: &str, orders: usize) {
+        let project = self.project.clone();
+        let scoped = |key: &str| labels::scoped(&project, key);
+        let mounted: BTreeSet<String> = task
+            .mounts
+            .iter()
+            .map(|m| match &m.source {
+                MountSource::Volume(name) => name.clone(),
+                MountSource::Directory(path) => panic!("{path} is mounted for provisioning"),
+            })
+            .collect();
+        assert!(self.observed.images.contains(&task.image), "provisioning without its image");
+        for volume in &mounted {
+            assert!(self.observed.volumes.contains_key(volume), "provisioning without volume {volume}");
+        }
+        self.remove_container(&task.name);
+        for line in request.lines().take(orders) {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words.as_slice() {
+                ["dir", key, ..] => assert!(mounted.contains(&scoped(key)), "{line}: not mounted"),
+                ["secret", ..] => {
+                    let new = self.random();
+                    self.volume(&scoped("state")).password.get_or_insert(new);
+                }
+                ["copysecret", _, key, ..] => {
+                    let password = self.volume(&scoped("state")).password;
+                    self.volume(&scoped(key)).password = password;
+                }
+                ["ca", ..] => {
+                    let primary = self.observed.services().find(|(_, c)| c.label(labels::SERVICE) == "puppetserver");
+                    assert!(!primary.is_some_and(|(_, c)| c.alive()), "the CA issues beside its server");
+                    let orphans = mounted.iter().any(|v| !self.volume(v).certificates.is_empty());
+                    let new = self.random();
+                    let ca = &mut self.volume(&scoped("ca")).ca;
+                    assert!(ca.is_some() || !orphans, "the CA is lost, and its certificates are not");
+                    ca.get_or_insert(new);
+                }
+                ["cert", certname, names, _, key, ..] => {
+                    let ca = self.volume(&scoped("ca")).ca.expect("the CA comes before its certificates");
+                    let certificate = (ca, (*names).to_owned());
+                    self.volume(&scoped("ca")).signed.insert((*certname).to_owned());
+                    self.volume(&scoped(key)).certificates.insert((*certname).to_owned(), certificate);
+                }
+                ["enrol", certname, key, ..] => {
+                    if self.volume(&scoped(key)).certificates.contains_key(*certname) {
+                        continue;
+                    }
+                    // The agent's first run comes with the token; what it gets is as good as issued.
+                    let authority = self.volume(&scoped("ca"));
+                    let new = authority.signed.insert((*certname).to_owned());
+                    assert!(new, "{certname} already has a signed certificate, and its request is turned down");
+                    let certificate = (authority.ca.expect("there is a CA"), "-".to_owned());
+                    self.volume(&scoped(key)).certificates.insert((*certname).to_owned(), certificate);
+                }
+                _ => panic!("unknown order: {line}"),
+            }
+        }
+    }
+
+    fn record(&mut self, change: impl FnOnce(&mut Record)) {
+        let mut record = Record::next(self.observed.record.as_ref(), self.release.clone(), None);
+        change(&mut record);
+        self.observed.record_volumes = vec![record.volume(&self.project).name];
+        self.observed.record = Some(record);
+    }
+
+    /// An agent and the services trust the same CA.
+    fn check_trust(&self, agent: &str, certname: &str) {
+        let ca = self.contents[&labels::scoped(&self.project, "ca")].ca.expect("there is a CA");
+        let volumes = &self.observed.containers[agent].found.volumes;
+        let certificate = volumes.iter().find_map(|v| self.contents[v].certificates.get(certname));
+        assert_eq!(certificate.map(|(signer, _)| *signer), Some(ca), "{agent} has no certificate of this CA");
+    }
+
+    /// PuppetDB reaches its database, with the password that each of them started with.
+    fn check_passwords(&self) {
+        let of = |service: &str| {
+            let name = labels::container_name(&self.project, service, 1);
+            self.passwords.get(&name).copied().flatten()
+        };
+        let (postgres, puppetdb) = (of("postgres"), of("puppetdb"));
+        assert!(postgres.is_some() && postgres == puppetdb, "passwords differ: {postgres:?}, {puppetdb:?}");
+    }
+
+    /// The platform is what it should be, in every place that a snapshot does not show too.
+    pub fn check(&self, desired: &Desired) {
+        for replica in &desired.replicas {
+            let name = &replica.spec.name;
+            let container = &self.observed.containers[name];
+            assert!(container.running(), "{name} does not run");
+            assert_eq!(container.label(labels::SPEC_HASH), replica.hash, "{name} is not as it should be");
+            if let Some(key) = &replica.config_volume {
+                let files = self.contents[&labels::scoped(&self.project, key)].files.as_ref();
+                assert_eq!(files, Some(&hash::of(&desired.files[key])), "{name} has another configuration");
+            }
+        }
+        for certificate in desired.credentials.certificates.iter().filter(|c| !c.is_agent()) {
+            let held = &self.contents[&labels::scoped(&self.project, &certificate.volume)].certificates;
+            let others: Vec<_> = certificate.names.iter().filter(|n| **n != certificate.certname).cloned().collect();
+            assert_eq!(held[&certificate.certname].1, others.join(","), "{}", certificate.certname);
+        }
+        let leftovers = |c: &&Container| ["task", "smoke"].contains(&c.label(labels::ROLE));
+        assert_eq!(self.observed.containers.values().find(leftovers), None);
+        self.check_passwords();
+    }
+}
+
+/// The container that carries files into a volume.
+pub fn helper(project: &str, key: &str, volume: &str) -> ContainerSpec {
+    let mounts = [(key.to_owned(), volume.to_owned())];
+    pupperware::journal::lock::anchor_container(project, format!("{project}-place-{key}"), "task", &mounts)
+}
+
+/// The labels of an object, with another hash: what an older definition left.
+pub fn outdated(labels: &mut Labels) {
+    labels.insert(labels::SPEC_HASH.into(), "0000000000000000".into());
+}

@@ -1,0 +1,70 @@
+//! Platforms as they should be, made from YAML by the real parser, and plans as readable text.
+
+use std::path::Path;
+
+use pupperware::config::sizing::{self, Machine};
+use pupperware::config::{Severity, tree, validate};
+use pupperware::desired::{self, Desired, Origin};
+use pupperware::error::Error;
+use pupperware::images::Source;
+use pupperware::plan::{Plan, reconcile, render};
+use pupperware::release::Manifest;
+
+use crate::engine::Engine;
+
+/// The platform of this configuration, named `demo`, on a machine with room.
+pub fn platform(yaml: &str) -> Desired {
+    platform_in(None, yaml)
+}
+
+/// The same, with paths relative to a folder.
+pub fn platform_in(folder: Option<&Path>, yaml: &str) -> Desired {
+    let validated = validate::validate(tree::parse(&format!("project: demo\n{yaml}")), folder);
+    let errors: Vec<_> = validated.problems.iter().filter(|p| p.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let manifest = Manifest::embedded().expect("the manifest is whole");
+    let release = manifest.in_channel("stable").expect("there is a stable release");
+    let machine = Machine { cpus: 4, memory_bytes: 16 << 30 };
+    let sizing = sizing::size(&validated.config, machine).expect("the machine has room");
+    let origin = Origin { working_dir: "/srv/demo".into(), config_file: "/srv/demo/pupperware.yaml".into() };
+    desired::build(&validated.config, release, &sizing, &origin).expect("the Compose files are whole")
+}
+
+/// The platform of this configuration, and an engine that runs it, proved.
+pub fn running(yaml: &str) -> (Desired, Engine) {
+    let desired = platform(yaml);
+    let mut engine = Engine::with_images(&desired);
+    engine.up(&desired);
+    (desired, engine)
+}
+
+/// The plan of `up`, as people read it. Content keys of images are left out: they follow every edit in `images/`.
+pub fn up(desired: &Desired, engine: &Engine) -> String {
+    text(desired, &reconcile(desired, &engine.observed).expect("nothing is refused"))
+}
+
+/// A plan as people read it.
+pub fn text(desired: &Desired, plan: &Plan) -> String {
+    if plan.is_empty() {
+        return "nothing to do\n".into();
+    }
+    without_keys(desired, render::text(plan))
+}
+
+/// Content keys of the platform's images replaced.
+pub fn without_keys(desired: &Desired, mut text: String) -> String {
+    for image in &desired.images {
+        if let Source::Build(build) = &image.source {
+            text = text.replace(&build.key, "KEY");
+        }
+    }
+    text
+}
+
+/// A failure with everything that the user sees.
+pub fn failure(error: &Error) -> String {
+    let mut lines = vec![format!("exit {}: {}", error.kind.exit_code(), error.what)];
+    lines.extend(error.details.iter().map(|d| format!("  {d}")));
+    lines.extend(error.hint.iter().map(|h| format!("hint: {h}")));
+    lines.join("\n")
+}
