@@ -59,10 +59,6 @@ pub struct Overrides {
     pub channel: Option<Sourced<String>>,
     /// `release`. Replaces a `channel` of a weaker layer.
     pub release: Option<Sourced<String>>,
-    /// `puppetserver.publish`.
-    pub publish: Option<Sourced<String>>,
-    /// `agents.replicas`.
-    pub agents: Option<Sourced<String>>,
     /// `code.dir`, relative to the current directory.
     pub code_dir: Option<Sourced<PathBuf>>,
 }
@@ -211,12 +207,6 @@ impl Layers {
     fn apply(&mut self, overrides: &Overrides, cwd: &Path) {
         if let Some(project) = self.parse("project", overrides.project.as_ref()) {
             self.config.project = project;
-        }
-        if let Some(publish) = self.parse("puppetserver.publish", overrides.publish.as_ref()) {
-            self.config.puppetserver.publish = publish;
-        }
-        if let Some(replicas) = self.parse("agents.replicas", overrides.agents.as_ref()) {
-            self.config.agents.replicas = replicas;
         }
         self.track(overrides);
         if let Some(Sourced { value, given }) = &overrides.code_dir {

@@ -7,9 +7,9 @@ use clap::Args;
 #[command(next_help_heading = "Release options")]
 pub struct ReleaseArgs {
     /// The channel to take the release from: lts or stable.
-    #[arg(long, value_name = "CHANNEL", conflicts_with = "release")]
+    #[arg(long, value_name = "CHANNEL", env = "PUPPERWARE_CHANNEL", hide_env_values = true)]
     pub channel: Option<String>,
-    /// This release, and no other.
-    #[arg(long, value_name = "VERSION")]
+    /// This release, and no other; excludes a channel.
+    #[arg(long, value_name = "VERSION", env = "PUPPERWARE_RELEASE", hide_env_values = true)]
     pub release: Option<semver::Version>,
 }

@@ -20,7 +20,7 @@ use super::release::ReleaseArgs;
     pupperware up --dry-run --exit-code   exit 3 if anything would change")]
 pub struct UpArgs {
     /// A directory with Puppet environments to serve, instead of the configured code.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "PUPPERWARE_CODE", hide_env_values = true)]
     pub code: Option<PathBuf>,
     /// With --dry-run: exit 3 if the plan is not empty.
     #[arg(long, requires = "dry_run")]

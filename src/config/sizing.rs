@@ -20,7 +20,7 @@ pub const PUPPETDB_OVERHEAD: u64 = 350 * MIB;
 /// What PostgreSQL needs beside its shared buffers: connections, sorting, autovacuum. Bytes.
 pub const POSTGRES_OVERHEAD: u64 = 112 * MIB;
 /// An agent's memory limit. Agents run one after the other and are not counted among the services. Bytes.
-pub const AGENT_MEMORY: u64 = 512 * MIB;
+pub const AGENT_MEMORY: u64 = 1024 * MIB;
 
 /// The smallest heaps and buffers that we choose, bytes.
 const SERVER_LEAST_HEAP: u64 = 512 * MIB;
@@ -156,11 +156,13 @@ pub fn size(config: &Config, machine: Machine) -> Result<Sizing> {
         ));
     }
 
-    // The server's share does not depend on what the others choose, and theirs only on its share: so more
-    // memory can make nothing smaller.
+    // The server's share does not depend on what the others choose: so more memory can make nothing smaller.
+    // Half of the machine is the server's, also when the user gives it less: a changed heap of the server must
+    // not resize, and so restart, the other services.
     let others = for_db.least + for_pg.least;
-    let server_share = for_server.of((have / 2).min(have - others));
-    let spare = have - server_share - others;
+    let half = (have / 2).min(have - others);
+    let server_share = for_server.of(half);
+    let spare = have - half.max(for_server.least) - others;
     let db_share = for_db.of(for_db.least + spare / 2);
     let pg_share = for_pg.of((for_pg.least + spare / 4).min(POSTGRES_MOST));
 
@@ -179,7 +181,7 @@ pub fn size(config: &Config, machine: Machine) -> Result<Sizing> {
         puppetserver,
         puppetdb,
         postgres,
-        agent_memory: Figure::new(AGENT_MEMORY, "enough for one Puppet run"),
+        agent_memory: Figure::new(AGENT_MEMORY, "enough for one Puppet run, its package manager included"),
         warnings,
     })
 }

@@ -97,6 +97,7 @@ impl Context<'_> {
             ("POSTGRES_MEMORY", self.sizing.postgres.memory.value.to_string()),
             ("PUPPETDB_MEMORY", self.sizing.puppetdb.memory.value.to_string()),
             ("PUPPETSERVER_MEMORY", self.sizing.puppetserver.memory.value.to_string()),
+            ("AGENT_MEMORY", self.sizing.agent_memory.value.to_string()),
             ("POSTGRES_CPUS", cpus(config.postgres.cpus)),
             ("PUPPETDB_CPUS", cpus(config.puppetdb.cpus)),
             ("PUPPETSERVER_CPUS", cpus(config.puppetserver.cpus)),

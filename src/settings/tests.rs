@@ -165,9 +165,9 @@ fn every_setting_is_shown() {
     puppetdb.heap 512m (default) good for some thousand nodes
     puppetdb.memory 862m (default) the heap and 350m beside it
     puppetdb.cpus - (default)
-    postgres.memory 1352m (default) a part of what the Puppet services leave
+    postgres.memory 992m (default) a part of what the Puppet services leave
     postgres.cpus - (default)
-    postgres.shared_buffers 336m (default) a quarter of the memory limit
+    postgres.shared_buffers 248m (default) a quarter of the memory limit
     agents.replicas 1 (default)
     code.dir - (default)
     images.base - (default)

@@ -7,8 +7,7 @@ use crate::platform::{Platform, docker, turn};
 #[test]
 fn up_mends_what_is_broken_and_only_that() {
     let Some(_turn) = turn() else { return };
-    let sized = "postgres: {memory: 512m, shared_buffers: 128m}\n";
-    let platform = Platform::new(sized);
+    let platform = Platform::new("");
     platform.up();
     let ca = platform.ca();
 
@@ -28,7 +27,7 @@ fn up_mends_what_is_broken_and_only_that() {
     // A changed setting touches its service only.
     let others = ["postgres", "puppetdb", "agent"].map(|s| platform.touched(s));
     let server = platform.touched("puppetserver");
-    platform.configure("heap: 768m", sized);
+    platform.configure("heap: 768m", "");
     platform.up();
     assert_eq!(["postgres", "puppetdb", "agent"].map(|s| platform.touched(s)), others);
     assert_ne!(platform.touched("puppetserver"), server);
@@ -36,7 +35,7 @@ fn up_mends_what_is_broken_and_only_that() {
 
     // A changed name is in a new certificate of the same CA.
     let certificate = platform.server_certificate();
-    platform.configure("heap: 768m\ndns_alt_names: [puppet.example.com]", sized);
+    platform.configure("heap: 768m\ndns_alt_names: [puppet.example.com]", "");
     platform.up();
     assert_eq!(platform.ca(), ca);
     assert_ne!(platform.server_certificate(), certificate);

@@ -8,8 +8,8 @@ use crate::world::{platform, platform_in, running, up};
 
 #[test]
 fn another_heap_touches_only_its_service() {
-    let (_, engine) = running("postgres: { memory: 1g }");
-    let desired = platform("postgres: { memory: 1g }\npuppetserver: { heap: 1g }");
+    let (_, engine) = running("");
+    let desired = platform("puppetserver: { heap: 1g }");
     assert_snapshot!(up(&desired, &engine), @"
     0  stop container demo-puppetserver-1  (its configuration changed)
     1  remove container demo-puppetserver-1  (its configuration changed)  after 0
@@ -19,18 +19,6 @@ fn another_heap_touches_only_its_service() {
     5  wait for container demo-puppetserver-1  (it starts)  after 4
     6  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,5
     7  remember record  (so that it is proved once)  after 6
-    ");
-}
-
-/// What is left of the machine's memory goes to the database, so it follows.
-#[test]
-fn another_heap_resizes_what_is_sized_by_itself() {
-    let (_, engine) = running("");
-    let plan = up(&platform("puppetserver: { heap: 1g }"), &engine);
-    let made: Vec<&str> = plan.lines().filter(|l| l.contains(" create container")).collect();
-    assert_snapshot!(made.join("\n"), @"
-    5  create container demo-postgres-1  (its configuration changed)  after 1,4
-    9  create container demo-puppetserver-1  (its configuration changed)  after 3,8
     ");
 }
 
