@@ -71,7 +71,6 @@ impl Context {
                 "PUPPERWARE_RELEASE",
             ),
             code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
-            ..Overrides::default()
         };
         let color = terminal::stderr_takes_color();
         let settings = settings::resolve(&overrides, &working_dir).map_err(|e| e.into_error(color))?;

@@ -20,8 +20,6 @@ pub struct BuildRequest {
     pub context: Vec<FileEntry>,
     /// Build arguments.
     pub arguments: BTreeMap<String, String>,
-    /// Labels of the result.
-    pub labels: BTreeMap<String, String>,
 }
 
 impl Engine {
@@ -35,14 +33,8 @@ impl Engine {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), EngineError> {
         let arguments = request.arguments.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let labels = request.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let options = BuildImageOptionsBuilder::default()
-            .t(&request.tag)
-            .buildargs(&arguments)
-            .labels(&labels)
-            .rm(true)
-            .forcerm(true)
-            .build();
+        let options =
+            BuildImageOptionsBuilder::default().t(&request.tag).buildargs(&arguments).rm(true).forcerm(true).build();
         let body = bollard::body_full(Bytes::from(super::archive::pack(&request.context)));
         let mut stream = self.slow.build_image(options, None, Some(body));
         let mut step = String::new();

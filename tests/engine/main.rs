@@ -8,4 +8,5 @@ mod interruption;
 mod life;
 mod platform;
 mod repair;
+mod stranger;
 mod trouble;

@@ -43,9 +43,14 @@ impl Platform {
 
     /// Writes the configuration: `server` are lines below `puppetserver:`, `extra` lines at the top level.
     pub fn configure(&self, server: &str, extra: &str) {
+        self.configure_at("127.0.0.1", server, extra);
+    }
+
+    /// The same, published on an address of this machine.
+    pub fn configure_at(&self, address: &str, server: &str, extra: &str) {
         let (project, port) = (&self.project, self.port);
         let server: String = server.lines().map(|line| format!("  {line}\n")).collect();
-        let text = format!("project: {project}\npuppetserver:\n  publish: 127.0.0.1:{port}\n{server}{extra}");
+        let text = format!("project: {project}\npuppetserver:\n  publish: {address}:{port}\n{server}{extra}");
         std::fs::write(self.folder.path().join("pupperware.yaml"), text).unwrap();
     }
 
@@ -124,12 +129,17 @@ impl Platform {
 
     /// When PuppetDB got the last report of the platform's agent.
     pub fn report_time(&self) -> String {
-        let query = format!("https://puppetdb:8081/pdb/query/v4/nodes/{}-agent-1", self.project);
+        let node = self.node(&format!("{}-agent-1", self.project));
+        node["report_timestamp"].as_str().expect("the agent has reported").to_owned()
+    }
+
+    /// A node as PuppetDB knows it.
+    pub fn node(&self, certname: &str) -> Value {
+        let query = format!("https://puppetdb:8081/pdb/query/v4/nodes/{certname}");
         let mut command = vec!["curl", "-sf", "--resolve", "puppetdb:8081:127.0.0.1"];
         let files = ["ca", "cert", "key"].map(|f| format!("/etc/pupperware/ssl/{f}.pem"));
         command.extend(["--cacert", &files[0], "--cert", &files[1], "--key", &files[2], &query]);
-        let node: Value = serde_json::from_str(&self.inside("puppetdb", &command)).unwrap();
-        node["report_timestamp"].as_str().expect("the agent has reported").to_owned()
+        serde_json::from_str(&self.inside("puppetdb", &command)).unwrap()
     }
 
     fn leftovers(&self) -> Vec<String> {
