@@ -1,5 +1,7 @@
 //! A platform's ordinary life: it comes up proved, stays as it is, keeps its data, shows no secrets.
 
+use std::process::Command;
+
 use crate::platform::{Platform, docker, turn};
 
 const SERVICES: [&str; 4] = ["postgres", "puppetdb", "puppetserver", "agent"];
@@ -25,6 +27,8 @@ fn up_proves_the_platform_and_again_does_nothing() {
     let published: Vec<&str> = published.lines().filter(|line| line.contains("->")).collect();
     assert_eq!(published.len(), 1, "{published:?}");
     assert!(published[0].contains("->8140/tcp"), "{published:?}");
+
+    compose_knows_it(&platform);
 
     // Puppet's own tool works on the CA that we made.
     let list = platform.inside("puppetserver", &["puppetserver", "ca", "list", "--all"]);
@@ -56,14 +60,16 @@ fn down_and_up_keep_everything() {
     assert!(platform.report_time() > report, "the report's time moved forward");
 }
 
-/// Intent: two projects on one engine do not touch each other.
+/// Intent: two projects on one engine, one of each release line, do not touch each other.
 #[test]
 fn two_platforms_live_side_by_side() {
     let Some(_turn) = turn() else { return };
-    let (one, two) = (Platform::new(""), Platform::new(""));
+    let (one, two) = (Platform::new(""), Platform::new("channel: lts\n"));
     one.up();
     let before = SERVICES.map(|s| one.touched(s));
-    two.up();
+    assert_eq!(two.up()["channel"], "lts");
+    two.ok(&["up"]).says("nothing to do");
+    two.ok(&["smoke"]);
     assert_ne!(one.ca(), two.ca());
     two.ok(&["--yes", "down", "--destroy-data", "ALL"]);
     assert_eq!(SERVICES.map(|s| one.touched(s)), before);
@@ -72,6 +78,25 @@ fn two_platforms_live_side_by_side() {
 
 fn label(platform: &Platform) -> String {
     format!("label=dev.pupperware.project={}", platform.project)
+}
+
+/// Compose accepts the stack as a file, and groups what runs under the project's name.
+fn compose_knows_it(platform: &Platform) {
+    let stack = platform.ok(&["config", "show", "--format", "compose"]).stdout;
+    std::fs::write(platform.folder().join("stack.yaml"), stack).unwrap();
+    let compose = |arguments: &[&str]| {
+        let mut command = Command::new("docker-compose");
+        command.current_dir(platform.folder()).args(["--file", "stack.yaml", "--project-name", &platform.project]);
+        let output = command.args(arguments).output().expect("docker-compose is there");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    compose(&["config", "--quiet"]);
+    let grouped = compose(&["ps", "--quiet"]);
+    for service in SERVICES {
+        let id = docker(&["inspect", "--format", "{{.Id}}", &platform.container(service)]);
+        assert!(grouped.contains(&id), "{service} is not among {grouped}");
+    }
 }
 
 /// The database password is the one secret that services share; keys are PEM.

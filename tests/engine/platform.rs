@@ -3,9 +3,10 @@
 //! Dropping it takes everything away again, and fails the scenario if something is left.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -73,6 +74,13 @@ impl Platform {
     /// Runs the program.
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments).output().unwrap(), arguments)
+    }
+
+    /// Starts the program, and goes on while it runs.
+    pub fn start(&self, arguments: &[&str]) -> Started {
+        let mut command = self.command(arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Started { child, arguments: arguments.join(" "), since: docker(&["info", "--format", "{{.SystemTime}}"]) }
     }
 
     /// Runs it, and expects success.
@@ -161,6 +169,46 @@ impl Drop for Platform {
         if !std::thread::panicking() {
             assert!(left.is_empty(), "left behind: {left:?}\n{}", gone.all());
         }
+    }
+}
+
+/// A run of the program that goes on.
+pub struct Started {
+    child: Child,
+    arguments: String,
+    /// The engine's time when it began.
+    since: String,
+}
+
+impl Started {
+    /// Waits until the engine has told of this event of a service's first container since the run began.
+    pub fn sees(&mut self, event: &str, container: &str) {
+        loop {
+            let filters = ["--filter", &format!("container={container}"), "--filter", &format!("event={event}")];
+            let until = docker(&["info", "--format", "{{.SystemTime}}"]);
+            let window = ["events", "--since", &self.since, "--until", &until, "--format", "{{.Time}}"];
+            if !docker(&[&window[..], &filters].concat()).is_empty() {
+                return;
+            }
+            assert!(
+                self.child.try_wait().unwrap().is_none(),
+                "`{}` ended before {event} of {container}",
+                self.arguments
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Sends it a signal by its short name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "`{}` was gone already", self.arguments);
+    }
+
+    /// Waits for its end.
+    pub fn end(self) -> Run {
+        let arguments = [self.arguments.as_str()];
+        Run::of(self.child.wait_with_output().unwrap(), &arguments)
     }
 }
 

@@ -11,10 +11,13 @@ use crate::platform::{Platform, docker, turn};
 const SERVER: &str = "puppet.example.com";
 const MODULES: [&str; 4] = ["stdlib", "concat", "apache", "ntp"];
 /// Services are left alone: nothing starts services inside of a plain container.
-const MANIFEST: &str = "node default {
+const MANIFEST: &str = "node default { }
+node /-stranger$/ {
   class { 'apache': service_manage => false, default_vhost => false }
   apache::vhost { 'site.example.com': port => 8080, docroot => '/srv/site' }
-  class { 'ntp': servers => ['ntp.example.com'], service_manage => false }
+  class { 'ntp':
+    servers => ['ntp.example.com'], package_name => ['ntpsec'], config => '/etc/ntpsec/ntp.conf', service_manage => false
+  }
   file { '/etc/stranger': content => join(sort(['one', 'two']), ' ') }
   file_line { 'motd': path => '/etc/motd.stranger', line => 'managed', require => File['/etc/motd.stranger'] }
   file { '/etc/motd.stranger': ensure => file }
@@ -35,12 +38,14 @@ fn a_stranger_enrols_and_gets_a_catalog_from_lts() {
 /// applies a catalog made of the modules in the code directory; its second run changes nothing.
 fn a_stranger_enrols_and_gets_a_catalog(channel: &str, suite: &str) {
     let Some(_turn) = turn() else { return };
-    // The address of the engine's default bridge: all that the stranger can reach of the platform.
-    let address = docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
-    let platform = Platform::new("");
-    platform.configure_at(&address, &format!("dns_alt_names: [{SERVER}]"), &format!("channel: {channel}\n"));
+    let line = format!("channel: {channel}\n");
+    let platform = Platform::new(&line);
     platform.ok(&["images", "build", "base"]);
-    let stranger = Stranger::new(&platform, suite, &address);
+    let stranger = Stranger::new(&platform, suite);
+    // The engine's machine as the stranger's network sees it: all that it can reach of the platform.
+    let address = stranger.run(&["getent", "hosts", SERVER]);
+    let address = address.split_whitespace().next().expect("an address");
+    platform.configure_at(address, &format!("dns_alt_names: [{SERVER}]"), &line);
     let code = platform.folder().join("control-repo");
     stranger.write_code(&code);
     platform.ok(&["up", "--code", code.to_str().unwrap()]);
@@ -74,10 +79,9 @@ struct Stranger {
 }
 
 impl Stranger {
-    /// `address` is the published one; the port is the platform's.
-    fn new(platform: &Platform, suite: &str, address: &str) -> Self {
+    fn new(platform: &Platform, suite: &str) -> Self {
         let stranger = Stranger { name: format!("{}-stranger", platform.project) };
-        let host = format!("{SERVER}:{address}");
+        let host = format!("{SERVER}:host-gateway");
         let label = format!("dev.pupperware.test={}", platform.project);
         let image = format!("pupperware/debian:{suite}");
         let command = ["--label", &label, "--add-host", &host, "--init", &image, "sleep", "3600"];

@@ -46,3 +46,45 @@ fn two_changes_at_once_are_kept_apart() {
     assert!(first.wait().unwrap().success());
     platform.ok(&["up"]).says("nothing to do");
 }
+
+/// Intent: a build that fails shows the step and its last lines, and no service is made.
+#[test]
+fn a_failing_image_build_shows_why() {
+    let Some(_turn) = turn() else { return };
+    // An image without a shell: the first command of every Dockerfile fails on it.
+    let platform = Platform::new("images: { base: \"pupperware/anchor:1\" }\n");
+    let run = platform.run(&["up"]).expect(1).says("image failed: ").says("/bin/sh");
+    assert!(run.stderr.contains("hint: "), "{}", run.all());
+    let filter = format!("label=dev.pupperware.project={}", platform.project);
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &filter]), "");
+}
+
+/// Intent: when a service dies, `up` stops at once and tells which, its last words, and what to type; a run that is
+/// interrupted, once or twice, tells how to go on; and the next `up` mends either.
+#[test]
+fn a_start_that_is_cut_short_says_so_and_is_mended() {
+    let Some(_turn) = turn() else { return };
+    let platform = Platform::new("");
+    platform.up();
+
+    let mut restart = platform.start(&["restart"]);
+    restart.sees("start", &platform.container("puppetdb"));
+    docker(&["kill", &platform.container("puppetdb")]);
+    let died = restart.end().expect(1);
+    died.says(&platform.container("puppetdb")).says("puppetdb").says("hint: ").says("logs puppetdb");
+
+    for signals in [1, 2] {
+        let mut restart = platform.start(&["restart"]);
+        restart.sees("start", &platform.container("puppetserver"));
+        for _ in 0..signals {
+            restart.signal("INT");
+        }
+        restart.end().expect(130).says("run the same command again");
+        platform.run(&["status", "--check"]).expect(3);
+    }
+    let mut restart = platform.start(&["restart"]);
+    restart.sees("start", &platform.container("puppetserver"));
+    restart.signal("TERM");
+    restart.end().expect(143);
+    platform.up();
+}
