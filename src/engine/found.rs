@@ -112,8 +112,8 @@ pub struct FoundNetwork {
 pub struct FoundImage {
     /// Id (`sha256:...`).
     pub id: String,
-    /// References (`name:tag`).
-    pub tags: Vec<String>,
+    /// References: `name:tag`, and `name@digest` when it came from a registry.
+    pub references: Vec<String>,
     /// Labels.
     pub labels: Labels,
     /// Size in bytes, shared layers included.

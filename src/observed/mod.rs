@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::labels;
 use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundVolume};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, reference};
 
 pub use record::Record;
 
@@ -21,7 +21,7 @@ pub struct Observed {
     pub networks: BTreeMap<String, FoundNetwork>,
     /// Its volumes by name.
     pub volumes: BTreeMap<String, FoundVolume>,
-    /// References of all images on the engine.
+    /// References of all images on the engine, in the spelling of [`reference::normal`].
     pub images: BTreeSet<String>,
     /// What the platform recorded of itself; the newest when a crash left two.
     pub record: Option<Record>,
@@ -65,6 +65,11 @@ impl Observed {
         self.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "service")
     }
 
+    /// True when the engine has this image, however the reference is spelt.
+    pub fn has_image(&self, reference: &str) -> bool {
+        self.images.contains(&reference::normal(reference))
+    }
+
     /// True when nothing of the platform exists.
     pub fn is_absent(&self) -> bool {
         self.containers.is_empty() && self.volumes.is_empty() && self.networks.is_empty()
@@ -102,7 +107,7 @@ pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed, Engine
     let mut observed = Observed {
         containers: details.into_iter().flatten().map(|c| (c.found.name.clone(), c)).collect(),
         networks: networks.into_iter().map(|n| (n.name.clone(), n)).collect(),
-        images: images.into_iter().flat_map(|i| i.tags).collect(),
+        images: images.into_iter().flat_map(|i| i.references).map(|r| reference::normal(&r)).collect(),
         ports: others
             .into_iter()
             .flat_map(|c| c.ports.into_iter().map(move |(_, port)| (port, c.name.clone())))
