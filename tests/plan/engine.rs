@@ -194,9 +194,6 @@ impl Engine {
             Action::CreateContainer { spec, service } => self.create_container(spec, service),
             Action::StartContainer { name, .. } => self.start_container(name),
             Action::WaitReady { name, .. } => {
-                if self.container(name).found.state == ContainerState::Restarting {
-                    self.starts_again(name);
-                }
                 let container = self.container(name);
                 assert!(container.running(), "{name} is waited for and does not run: {container:?}");
                 container.health = "healthy".into();
