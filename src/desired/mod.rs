@@ -11,6 +11,7 @@ pub mod labels;
 mod services;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::config::sizing::Sizing;
@@ -49,7 +50,7 @@ pub struct Desired {
     /// Rendered configuration by volume key.
     pub files: BTreeMap<String, Vec<FileEntry>>,
     /// Where agents from outside find the server.
-    pub address: (String, u16),
+    pub address: (IpAddr, u16),
 }
 
 /// A volume, and what is lost with it.
@@ -132,7 +133,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         replicas,
         credentials,
         files,
-        address: (publish.address().to_string(), publish.port()),
+        address: (publish.address(), publish.port()),
         project,
     })
 }

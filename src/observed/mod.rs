@@ -5,9 +5,10 @@
 pub mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::desired::labels;
-use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundVolume};
+use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundPort, FoundVolume};
 use crate::engine::{Engine, EngineError, reference};
 
 pub use record::Record;
@@ -27,8 +28,8 @@ pub struct Observed {
     pub record: Option<Record>,
     /// Names of all record volumes, the newest last.
     pub record_volumes: Vec<String>,
-    /// Who holds host ports among other containers of the engine: port -> container name.
-    pub ports: BTreeMap<u16, String>,
+    /// Host ports that other containers of the engine hold, with their names.
+    pub ports: Vec<(FoundPort, String)>,
 }
 
 /// A container of the platform.
@@ -70,6 +71,11 @@ impl Observed {
         self.images.contains(&reference::normal(reference))
     }
 
+    /// The container of somebody else because of which nothing can be published at this address and port.
+    pub fn holder(&self, address: IpAddr, port: u16) -> Option<&str> {
+        self.ports.iter().find(|(held, _)| held.bars(address, port)).map(|(_, name)| name.as_str())
+    }
+
     /// True when nothing of the platform exists.
     pub fn is_absent(&self) -> bool {
         self.containers.is_empty() && self.volumes.is_empty() && self.networks.is_empty()
@@ -108,10 +114,7 @@ pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed, Engine
         containers: details.into_iter().flatten().map(|c| (c.found.name.clone(), c)).collect(),
         networks: networks.into_iter().map(|n| (n.name.clone(), n)).collect(),
         images: images.into_iter().flat_map(|i| i.references).map(|r| reference::normal(&r)).collect(),
-        ports: others
-            .into_iter()
-            .flat_map(|c| c.ports.into_iter().map(move |(_, port)| (port, c.name.clone())))
-            .collect(),
+        ports: others.into_iter().flat_map(|c| c.ports.into_iter().map(move |port| (port, c.name.clone()))).collect(),
         ..Observed::default()
     };
     let (records, volumes): (Vec<_>, Vec<_>) =
