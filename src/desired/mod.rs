@@ -118,7 +118,9 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
     let volumes = volumes
         .into_iter()
         .map(|(key, v)| {
-            let spec = labels::volume(&project, &key);
+            let mut spec = labels::volume(&project, &key);
+            // What tells the stream of the data when nothing else is left.
+            spec.labels.insert(labels::STREAM.into(), release.version.major.to_string());
             (key, DesiredVolume { spec, holds: v.pupperware.holds, about: v.pupperware.about })
         })
         .collect();

@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use crate::desired::labels;
 use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundPort, FoundVolume};
 use crate::engine::{Engine, EngineError, reference};
+use crate::error::Result;
+use crate::release::Lineage;
 
 pub use record::Record;
 
@@ -76,6 +78,26 @@ impl Observed {
         self.ports.iter().find(|(held, _)| held.bars(address, port)).map(|(_, name)| name.as_str())
     }
 
+    /// What tells which release the platform's data belongs to: its record, else its containers, else its volumes.
+    pub fn lineage(&self) -> Lineage {
+        let recorded = self.record.as_ref().map(|r| r.release.clone());
+        let labelled = || self.services().filter_map(|(_, c)| c.label(labels::RELEASE).parse().ok()).max();
+        if let Some(version) = recorded.or_else(labelled) {
+            return Lineage::Release(version);
+        }
+        let label = |v: &FoundVolume, key: &str| v.labels.get(key).cloned().unwrap_or_default();
+        // The state volume is there as soon as any command has taken the lock, whatever it was for.
+        let data =
+            self.volumes.values().filter(|v| label(v, labels::ROLE) == "volume" && label(v, labels::KEY) != "state");
+        let streams: BTreeSet<Option<u64>> = data.map(|v| label(v, labels::STREAM).parse().ok()).collect();
+        let told: Vec<u64> = streams.iter().copied().flatten().collect();
+        match told[..] {
+            _ if streams.is_empty() => Lineage::New,
+            [stream] => Lineage::Stream(stream),
+            _ => Lineage::Unknown,
+        }
+    }
+
     /// True when nothing of the platform exists.
     pub fn is_absent(&self) -> bool {
         self.containers.is_empty() && self.volumes.is_empty() && self.networks.is_empty()
@@ -98,8 +120,8 @@ impl Observed {
 /// Takes the snapshot of one project.
 ///
 /// # Errors
-/// The engine's.
-pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed, EngineError> {
+/// The engine's, or a record that this program is too old for.
+pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed> {
     let selector = labels::selector(project);
     let (containers, volumes, networks, images) = tokio::try_join!(
         engine.list_all_containers(),
@@ -120,7 +142,7 @@ pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed, Engine
     let (records, volumes): (Vec<_>, Vec<_>) =
         volumes.into_iter().partition(|v| v.labels.get(labels::ROLE).map(String::as_str) == Some(record::ROLE));
     observed.volumes = volumes.into_iter().map(|v| (v.name.clone(), v)).collect();
-    (observed.record, observed.record_volumes) = record::newest(records);
+    (observed.record, observed.record_volumes) = record::newest(records)?;
     Ok(observed)
 }
 
