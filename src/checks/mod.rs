@@ -111,12 +111,8 @@ pub fn before_up(
 }
 
 fn images(desired: &Desired, observed: &Observed) -> Check {
-    let missing: Vec<&str> = desired
-        .images
-        .iter()
-        .filter(|i| !observed.images.contains(&i.reference))
-        .map(|i| i.component.as_str())
-        .collect();
+    let missing: Vec<&str> =
+        desired.images.iter().filter(|i| !observed.has_image(&i.reference)).map(|i| i.component.as_str()).collect();
     if missing.is_empty() {
         return Check::ok("images", "images-present", format!("all images of release {} are here", desired.release));
     }

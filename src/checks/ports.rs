@@ -5,38 +5,39 @@ use std::net::{IpAddr, TcpListener};
 use super::Check;
 use crate::desired::Desired;
 use crate::engine::Engine;
+use crate::engine::found::FoundPort;
 use crate::observed::{Container, Observed};
 
 /// Held by our own server (which may be about to be replaced), or free.
 pub(super) fn published(engine: &Engine, desired: &Desired, observed: &Observed) -> Check {
-    let ours = desired.primary().and_then(|r| observed.containers.get(&r.spec.name)).filter(|c| Container::running(c));
-    if let Some(container) = ours
-        && container.found.ports.iter().any(|(_, port)| *port == desired.address.1)
-    {
-        return Check::ok("network", "port-published", format!("port {} is our server's", desired.address.1));
-    }
-    if let Some(holder) = observed.ports.get(&desired.address.1) {
-        return Check::error(
-            "network",
-            "port-published",
-            format!("port {} is held by the container {holder}", desired.address.1),
-            format!("choose another with `puppetserver.publish` in pupperware.yaml, or `docker stop {holder}`"),
-        );
-    }
-    free(engine, desired)
+    let (address, port) = desired.address;
+    let server =
+        desired.primary().and_then(|r| observed.containers.get(&r.spec.name)).filter(|c| Container::running(c));
+    let ours = server.map_or(&[][..], |c| &c.found.ports);
+    held(address, port, ours, observed).unwrap_or_else(|| free(engine, address, port))
 }
 
-/// Tries to bind the port, where the engine is on this machine.
-fn free(engine: &Engine, desired: &Desired) -> Check {
-    let (address, port) = &desired.address;
+/// What is known from the engine's containers; nothing when none of them holds the port.
+fn held(address: IpAddr, port: u16, ours: &[FoundPort], observed: &Observed) -> Option<Check> {
+    if let Some(holder) = observed.holder(address, port) {
+        return Some(Check::error(
+            "network",
+            "port-published",
+            format!("port {port} is held by the container {holder}"),
+            format!("choose another with `puppetserver.publish` in pupperware.yaml, or `docker stop {holder}`"),
+        ));
+    }
+    let ours = ours.iter().any(|held| held.bars(address, port));
+    ours.then(|| Check::ok("network", "port-published", format!("port {port} is our server's")))
+}
+
+/// Tries to bind the port at its address, where the engine is on this machine.
+fn free(engine: &Engine, address: IpAddr, port: u16) -> Check {
     let id = "port-published";
     if !engine.is_local() {
         return Check::ok("network", id, format!("port {port}: not known, the engine is on another machine"));
     }
-    let Ok(ip) = address.parse::<IpAddr>() else {
-        return Check::ok("network", id, format!("port {port} at {address}: not known"));
-    };
-    match TcpListener::bind((ip, *port)) {
+    match TcpListener::bind((address, port)) {
         Ok(_) => Check::ok("network", id, format!("port {port} is free")),
         Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => Check::error(
             "network",
@@ -54,5 +55,35 @@ fn free(engine: &Engine, desired: &Desired) -> Check {
         ),
         // The engine may be allowed what we are not (ports below 1024).
         Err(e) => Check::ok("network", id, format!("port {port}: not known ({e})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::Severity;
+
+    fn port(address: &str) -> FoundPort {
+        FoundPort { address: address.parse().unwrap(), port: 8140, tcp: true }
+    }
+
+    fn judged(address: &str, ours: &[FoundPort], theirs: &[FoundPort]) -> Option<Severity> {
+        let ports = theirs.iter().map(|p| (*p, "other-puppetserver-1".to_owned())).collect();
+        let observed = Observed { ports, ..Observed::default() };
+        held(address.parse().unwrap(), 8140, ours, &observed).map(|check| check.severity)
+    }
+
+    #[test]
+    fn only_what_meets_our_address_counts() {
+        let (mine, other) = ([port("10.0.0.1")], [port("10.0.0.2")]);
+        assert_eq!(judged("10.0.0.1", &mine, &other), Some(Severity::Ok));
+        assert_eq!(judged("10.0.0.1", &[], &other), None);
+        assert_eq!(judged("0.0.0.0", &[], &other), Some(Severity::Error));
+        // Our server moves: its old address says nothing of the new one.
+        assert_eq!(judged("10.0.0.2", &mine, &[]), None);
+        assert_eq!(judged("10.0.0.2", &mine, &other), Some(Severity::Error));
+        // It takes all addresses, the one that it holds and the one that somebody else does.
+        assert_eq!(judged("0.0.0.0", &mine, &[]), Some(Severity::Ok));
+        assert_eq!(judged("0.0.0.0", &mine, &other), Some(Severity::Error));
     }
 }

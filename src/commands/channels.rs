@@ -52,7 +52,7 @@ impl Tabular for Channels {
 /// Lists them. Works without an engine; then nothing is marked as current.
 pub(super) async fn run(global: &GlobalArgs, args: &ChannelsArgs, report: &Report) -> Result<u8> {
     let context = Context::new(global, &Extra::default(), report)?;
-    let running = context.observe().await.ok().and_then(|(_, observed)| observed.record).map(|r| r.release.major);
+    let running = context.observe().await.ok().and_then(|(_, observed)| observed.lineage().stream());
     let manifest = Manifest::embedded()?;
     let rows = manifest.channels.iter().map(|(name, channel)| Row {
         name: name.clone(),

@@ -110,15 +110,15 @@ impl Context {
     /// Everything.
     ///
     /// # Errors
-    /// The engine's, an unknown release, a machine that is too small.
+    /// The engine's, an unknown release, data of an unknown stream, a machine that is too small.
     pub async fn platform(&self) -> Result<Platform> {
         let engine = self.engine()?;
-        let (info, observed) = tokio::try_join!(engine.info(), observed::snapshot(&engine, self.project()))?;
+        let info = async { engine.info().await.map_err(Error::from) };
+        let (info, observed) = tokio::try_join!(info, observed::snapshot(&engine, self.project()))?;
         let manifest = Manifest::embedded()?;
-        let recorded = observed.record.as_ref().map(|r| &r.release);
         let config = &self.settings.config;
         let channel = config.channel().map(ToString::to_string);
-        let release = release::choose(&manifest, channel.as_deref(), config.release(), recorded)?.clone();
+        let release = release::choose(&manifest, channel.as_deref(), config.release(), &observed.lineage())?.clone();
         let sizing = sizing::size(config, Machine { cpus: info.cpus, memory_bytes: info.memory_bytes })?;
         let desired = desired::build(config, &release, &sizing, &self.origin())?;
         Ok(Platform { engine, info, release, sizing, desired, observed })

@@ -146,11 +146,8 @@ async fn list(platform: &Platform, selection: &SelectionArgs) -> Result<()> {
 async fn save(global: &GlobalArgs, args: &ImagesSaveArgs, report: &Report) -> Result<u8> {
     let (context, platform) = load_platform(global, &args.images, report).await?;
     let wanted: Vec<&DesiredImage> = chosen(&platform, &args.images).collect();
-    let missing: Vec<&str> = wanted
-        .iter()
-        .filter(|i| !platform.observed.images.contains(&i.reference))
-        .map(|i| i.component.as_str())
-        .collect();
+    let missing: Vec<&str> =
+        wanted.iter().filter(|i| !platform.observed.has_image(&i.reference)).map(|i| i.component.as_str()).collect();
     if !missing.is_empty() {
         return Err(Error::failed(format!("not on this engine: {}", missing.join(", ")))
             .hint("make them first with `pupperware images build`"));

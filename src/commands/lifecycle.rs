@@ -32,6 +32,21 @@ impl Verb {
         }
     }
 
+    /// What was done, in a line.
+    fn summary(self, project: &str, services: &[ServiceRef]) -> String {
+        let named: Vec<String> = services.iter().map(ToString::to_string).collect();
+        let (what, ready) = if named.is_empty() {
+            (format!("{project} is"), ": all services are ready")
+        } else {
+            (format!("{project}: {}", named.join(", ")), " and ready")
+        };
+        match self {
+            Verb::Stop => format!("{what} stopped\n"),
+            Verb::Start => format!("{what} started{ready}\n"),
+            Verb::Restart => format!("{what} restarted{ready}\n"),
+        }
+    }
+
     fn plan(self, observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
         match self {
             Verb::Stop => plan::stop(observed, services),
@@ -54,7 +69,8 @@ pub(super) async fn run(
     let change = Change { command: verb.name(), engine: &engine, release: recorded(&observed), channel: None };
     match change::run(&context, &change, args, &observed, |o| verb.plan(o, services)).await? {
         Outcome::Nothing => terminal::out("nothing to do\n")?,
-        Outcome::Done | Outcome::Shown(_) => {}
+        Outcome::Done => terminal::out(&verb.summary(context.project(), services))?,
+        Outcome::Shown(_) => {}
     }
     Ok(0)
 }
@@ -62,4 +78,19 @@ pub(super) async fn run(
 /// The release that the platform's record names; these commands never change it.
 pub(super) fn recorded(observed: &Observed) -> Version {
     observed.record.as_ref().map_or(Version::new(0, 0, 0), |r| r.release.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_said_in_a_line() {
+        assert_eq!(Verb::Stop.summary("demo", &[]), "demo is stopped\n");
+        assert_eq!(Verb::Start.summary("demo", &[]), "demo is started: all services are ready\n");
+        assert_eq!(Verb::Restart.summary("demo", &[]), "demo is restarted: all services are ready\n");
+        let named: Vec<ServiceRef> = ["puppetdb", "agent.2"].iter().map(|s| s.parse().unwrap()).collect();
+        assert_eq!(Verb::Stop.summary("demo", &named), "demo: puppetdb, agent.2 stopped\n");
+        assert_eq!(Verb::Restart.summary("demo", &named), "demo: puppetdb, agent.2 restarted and ready\n");
+    }
 }

@@ -98,7 +98,7 @@ impl Replica {
             ready,
             since: container.started_at.clone(),
             image: container.found.image.clone(),
-            ports: container.found.ports.iter().map(|(address, port)| format!("{address}:{port}")).collect(),
+            ports: container.found.ports.iter().map(ToString::to_string).collect(),
         }
     }
 }

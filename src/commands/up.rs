@@ -46,10 +46,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> 
 fn what_now(context: &Context, platform: &Platform) -> String {
     let desired = &platform.desired;
     let (address, port) = &desired.address;
-    let host = match address.as_str() {
-        "0.0.0.0" | "::" => crate::journal::lock::host(),
-        other => other.to_owned(),
-    };
+    let host = if address.is_unspecified() { crate::journal::lock::host() } else { address.to_string() };
     let server_port =
         if *port == 8140 { String::new() } else { format!("\n  puppet config set serverport {port} --section main") };
     let project =

@@ -30,7 +30,7 @@ pub const KEYS: &[Key] = &[
     key(
         "project",
         "team-a",
-        "The platform's name on the engine. Containers, volumes and networks begin with it; several platforms with different names can live side by side.",
+        "The platform's name on the engine, at most 40 characters. Containers, volumes, networks and agents' certificates are named after it; several platforms with different names can live side by side.",
     ),
     key(
         "channel",

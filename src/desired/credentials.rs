@@ -223,3 +223,18 @@ impl Credentials {
         self.certificates.iter().find(|c| c.certname == certname)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::types::{ProjectName, Setting};
+
+    /// X.509 limits common names to 64 characters, and OpenSSL makes no certificate with a longer one.
+    #[test]
+    fn common_names_of_the_longest_project_fit() {
+        let project = ProjectName::parse(&"p".repeat(40)).unwrap();
+        let credentials = of(&Config { project: project.clone(), ..Config::default() });
+        assert!(credentials.ca_name.len() <= 64);
+        assert!(agent_certname(project.as_str(), u32::MAX).len() <= 64);
+    }
+}

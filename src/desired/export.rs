@@ -2,6 +2,8 @@
 //!
 //! Volumes are `external`: they hold what pupperware made, and no Compose command removes them.
 
+use std::net::SocketAddr;
+
 use serde_yaml::{Mapping, Value};
 
 use super::Desired;
@@ -75,7 +77,7 @@ fn service(desired: &Desired, spec: &ContainerSpec) -> Mapping {
     put(&mut out, "networks", networks);
     if !spec.ports.is_empty() {
         let ports: Vec<String> =
-            spec.ports.iter().map(|p| format!("{}:{}:{}", bracketed(&p.address), p.port, p.target)).collect();
+            spec.ports.iter().map(|p| format!("{}:{}", SocketAddr::new(p.address, p.port), p.target)).collect();
         put(&mut out, "ports", ports);
     }
     let mounts: Vec<String> = spec
@@ -142,8 +144,4 @@ fn service(desired: &Desired, spec: &ContainerSpec) -> Mapping {
         .collect();
     put(&mut out, "labels", ours);
     out
-}
-
-fn bracketed(address: &str) -> String {
-    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }

@@ -19,6 +19,8 @@ pub const SERVICE: &str = "dev.pupperware.service";
 pub const CERTNAME: &str = "dev.pupperware.certname";
 /// Label with the release.
 pub const RELEASE: &str = "dev.pupperware.release";
+/// Label with the stream (a release's major version) that a volume was made for; a volume keeps it. Not part of any hash.
+pub const STREAM: &str = "dev.pupperware.stream";
 /// Label with the time at which a volume was made, RFC 3339.
 pub const MADE: &str = "dev.pupperware.made";
 /// Label with a volume's or network's key.

@@ -11,6 +11,7 @@ pub mod labels;
 mod services;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::config::sizing::Sizing;
@@ -49,7 +50,7 @@ pub struct Desired {
     /// Rendered configuration by volume key.
     pub files: BTreeMap<String, Vec<FileEntry>>,
     /// Where agents from outside find the server.
-    pub address: (String, u16),
+    pub address: (IpAddr, u16),
 }
 
 /// A volume, and what is lost with it.
@@ -117,7 +118,9 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
     let volumes = volumes
         .into_iter()
         .map(|(key, v)| {
-            let spec = labels::volume(&project, &key);
+            let mut spec = labels::volume(&project, &key);
+            // What tells the stream of the data when nothing else is left.
+            spec.labels.insert(labels::STREAM.into(), release.version.major.to_string());
             (key, DesiredVolume { spec, holds: v.pupperware.holds, about: v.pupperware.about })
         })
         .collect();
@@ -132,7 +135,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         replicas,
         credentials,
         files,
-        address: (publish.address().to_string(), publish.port()),
+        address: (publish.address(), publish.port()),
         project,
     })
 }

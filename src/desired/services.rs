@@ -203,7 +203,7 @@ fn port(text: &str) -> Result<PublishedPort> {
     let parsed = text.rsplit_once(':').and_then(|(front, target)| {
         let (address, port) = front.rsplit_once(':')?;
         Some(PublishedPort {
-            address: address.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            address: address.trim_start_matches('[').trim_end_matches(']').parse().ok()?,
             port: port.parse().ok()?,
             target: target.parse().ok()?,
         })
@@ -230,8 +230,9 @@ mod tests {
     #[test]
     fn published_ports_of_both_families() {
         let v4 = port("0.0.0.0:8140:8140").unwrap();
-        assert_eq!((v4.address.as_str(), v4.port, v4.target), ("0.0.0.0", 8140, 8140));
-        assert_eq!(port("[::1]:8141:8140").unwrap().address, "::1");
+        assert_eq!((v4.address.to_string().as_str(), v4.port, v4.target), ("0.0.0.0", 8140, 8140));
+        assert_eq!(port("[::1]:8141:8140").unwrap().address.to_string(), "::1");
         assert!(port("8140:8140").is_err());
+        assert!(port("localhost:8140:8140").is_err());
     }
 }

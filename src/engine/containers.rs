@@ -1,11 +1,12 @@
 //! Containers: list, create, start, stop, remove, inspect, wait.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, HealthConfig, HostConfig,
-    Mount as BollardMount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    Mount as BollardMount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding, PortSummary,
+    PortSummaryTypeEnum, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
@@ -13,7 +14,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use super::found::{ContainerDetail, ContainerState, FoundContainer};
+use super::found::{ContainerDetail, ContainerState, FoundContainer, FoundPort};
 use super::spec::{ContainerSpec, HealthCheck, MountSource, Restart};
 use super::{Engine, EngineError};
 
@@ -152,12 +153,7 @@ fn found(row: ContainerSummary) -> FoundContainer {
     let networks = row.network_settings.and_then(|n| n.networks).unwrap_or_default();
     let mut networks: Vec<String> = networks.into_keys().collect();
     networks.sort();
-    let mut ports: Vec<(String, u16)> = row
-        .ports
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|p| Some((p.ip.unwrap_or_default(), p.public_port?)))
-        .collect();
+    let mut ports: Vec<FoundPort> = row.ports.unwrap_or_default().into_iter().filter_map(port).collect();
     ports.sort();
     let mut volumes: Vec<String> = row.mounts.unwrap_or_default().into_iter().filter_map(|m| m.name).collect();
     volumes.sort();
@@ -175,6 +171,15 @@ fn found(row: ContainerSummary) -> FoundContainer {
         networks,
         volumes,
     }
+}
+
+/// A port as the engine lists it; nothing for one that is only exposed.
+fn port(row: PortSummary) -> Option<FoundPort> {
+    Some(FoundPort {
+        address: row.ip.and_then(|ip| ip.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        port: row.public_port?,
+        tcp: matches!(row.typ, None | Some(PortSummaryTypeEnum::TCP | PortSummaryTypeEnum::EMPTY)),
+    })
 }
 
 fn state(state: Option<ContainerSummaryStateEnum>) -> ContainerState {
@@ -231,7 +236,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         }
     });
     let ports = spec.ports.iter().map(|p| {
-        let binding = PortBinding { host_ip: Some(p.address.clone()), host_port: Some(p.port.to_string()) };
+        let binding = PortBinding { host_ip: Some(p.address.to_string()), host_port: Some(p.port.to_string()) };
         (format!("{}/tcp", p.target), Some(vec![binding]))
     });
     HostConfig {

@@ -1,5 +1,8 @@
 //! What an engine says exists, as plain data: rows of its lists, already parsed.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
 use super::spec::Labels;
 
 /// A container on the engine.
@@ -22,11 +25,36 @@ pub struct FoundContainer {
     /// Labels.
     pub labels: Labels,
     /// Published host ports.
-    pub ports: Vec<(String, u16)>,
+    pub ports: Vec<FoundPort>,
     /// Names of the networks it is attached to.
     pub networks: Vec<String>,
     /// Names of the volumes it mounts.
     pub volumes: Vec<String>,
+}
+
+/// A port of the host that a container holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoundPort {
+    /// Host address; unspecified (`0.0.0.0`, `::`) for all of them.
+    pub address: IpAddr,
+    /// Host port.
+    pub port: u16,
+    /// True for TCP; others have ports of their own.
+    pub tcp: bool,
+}
+
+impl FoundPort {
+    /// True when nobody else can listen with TCP at this address and port, because this one is held.
+    pub fn bars(self, address: IpAddr, port: u16) -> bool {
+        let overlap = self.address == address || self.address.is_unspecified() || address.is_unspecified();
+        self.tcp && self.port == port && overlap
+    }
+}
+
+impl fmt::Display for FoundPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.address, self.port).fmt(f)
+    }
 }
 
 /// The state of a container.
@@ -112,12 +140,30 @@ pub struct FoundNetwork {
 pub struct FoundImage {
     /// Id (`sha256:...`).
     pub id: String,
-    /// References (`name:tag`).
-    pub tags: Vec<String>,
+    /// References: `name:tag`, and `name@digest` when it came from a registry.
+    pub references: Vec<String>,
     /// Labels.
     pub labels: Labels,
     /// Size in bytes, shared layers included.
     pub size: u64,
     /// When it was made, seconds since the epoch.
     pub created: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_barred_where_addresses_meet() {
+        let held = |address: &str| FoundPort { address: address.parse().unwrap(), port: 8140, tcp: true };
+        let bars = |held: FoundPort, address: &str, port| held.bars(address.parse().unwrap(), port);
+        assert!(bars(held("10.0.0.1"), "10.0.0.1", 8140));
+        assert!(bars(held("0.0.0.0"), "10.0.0.1", 8140));
+        assert!(bars(held("10.0.0.1"), "0.0.0.0", 8140));
+        assert!(bars(held("::"), "0.0.0.0", 8140));
+        assert!(!bars(held("10.0.0.1"), "10.0.0.2", 8140));
+        assert!(!bars(held("10.0.0.1"), "10.0.0.1", 8141));
+        assert!(!bars(FoundPort { tcp: false, ..held("0.0.0.0") }, "0.0.0.0", 8140));
+    }
 }

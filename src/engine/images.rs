@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
 
 use super::found::FoundImage;
-use super::{Cause, Engine, EngineError};
+use super::{Cause, Engine, EngineError, reference};
 
 impl Engine {
     /// All images.
@@ -22,7 +22,7 @@ impl Engine {
         let rows = self.fast.list_images(None::<ListImagesOptions>).await?;
         let found = rows.into_iter().map(|i| FoundImage {
             id: i.id,
-            tags: i.repo_tags,
+            references: i.repo_tags.into_iter().chain(i.repo_digests).collect(),
             labels: i.labels.into_iter().collect(),
             size: u64::try_from(i.size).unwrap_or(0),
             created: i.created,
@@ -38,7 +38,7 @@ impl Engine {
         match self.fast.inspect_image(reference).await.map_err(EngineError::from) {
             Ok(i) => Ok(Some(FoundImage {
                 id: i.id.unwrap_or_default(),
-                tags: i.repo_tags.unwrap_or_default(),
+                references: i.repo_tags.into_iter().chain(i.repo_digests).flatten().collect(),
                 labels: i.config.and_then(|c| c.labels).unwrap_or_default().into_iter().collect(),
                 size: u64::try_from(i.size.unwrap_or(0)).unwrap_or(0),
                 created: 0,
@@ -48,7 +48,7 @@ impl Engine {
         }
     }
 
-    /// Pulls an image from its registry.
+    /// Pulls an image from its registry; without tag and digest its `latest`.
     ///
     /// # Errors
     /// The registry cannot be reached, or has no such image.
@@ -57,7 +57,7 @@ impl Engine {
         reference: &str,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), EngineError> {
-        let options = CreateImageOptionsBuilder::default().from_image(reference).build();
+        let options = CreateImageOptionsBuilder::default().from_image(&reference::normal(reference)).build();
         let mut stream = self.slow.create_image(Some(options), None, None);
         while let Some(item) = stream.next().await {
             if let Some(status) = item?.status {

@@ -14,6 +14,7 @@ pub mod found;
 mod foundation;
 mod images;
 mod logs;
+pub mod reference;
 pub mod spec;
 
 use std::time::Duration;

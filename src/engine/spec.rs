@@ -4,6 +4,7 @@
 //! (see `desired::hash`) and plans, so they hold no secrets and keep their maps sorted.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +98,7 @@ pub struct Attachment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedPort {
     /// Host address.
-    pub address: String,
+    pub address: IpAddr,
     /// Host port.
     pub port: u16,
     /// Port inside.

@@ -5,10 +5,13 @@
 pub mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::desired::labels;
-use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundVolume};
-use crate::engine::{Engine, EngineError};
+use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundPort, FoundVolume};
+use crate::engine::{Engine, EngineError, reference};
+use crate::error::Result;
+use crate::release::Lineage;
 
 pub use record::Record;
 
@@ -21,14 +24,14 @@ pub struct Observed {
     pub networks: BTreeMap<String, FoundNetwork>,
     /// Its volumes by name.
     pub volumes: BTreeMap<String, FoundVolume>,
-    /// References of all images on the engine.
+    /// References of all images on the engine, in the spelling of [`reference::normal`].
     pub images: BTreeSet<String>,
     /// What the platform recorded of itself; the newest when a crash left two.
     pub record: Option<Record>,
     /// Names of all record volumes, the newest last.
     pub record_volumes: Vec<String>,
-    /// Who holds host ports among other containers of the engine: port -> container name.
-    pub ports: BTreeMap<u16, String>,
+    /// Host ports that other containers of the engine hold, with their names.
+    pub ports: Vec<(FoundPort, String)>,
 }
 
 /// A container of the platform.
@@ -65,6 +68,36 @@ impl Observed {
         self.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "service")
     }
 
+    /// True when the engine has this image, however the reference is spelt.
+    pub fn has_image(&self, reference: &str) -> bool {
+        self.images.contains(&reference::normal(reference))
+    }
+
+    /// The container of somebody else because of which nothing can be published at this address and port.
+    pub fn holder(&self, address: IpAddr, port: u16) -> Option<&str> {
+        self.ports.iter().find(|(held, _)| held.bars(address, port)).map(|(_, name)| name.as_str())
+    }
+
+    /// What tells which release the platform's data belongs to: its record, else its containers, else its volumes.
+    pub fn lineage(&self) -> Lineage {
+        let recorded = self.record.as_ref().map(|r| r.release.clone());
+        let labelled = || self.services().filter_map(|(_, c)| c.label(labels::RELEASE).parse().ok()).max();
+        if let Some(version) = recorded.or_else(labelled) {
+            return Lineage::Release(version);
+        }
+        let label = |v: &FoundVolume, key: &str| v.labels.get(key).cloned().unwrap_or_default();
+        // The state volume is there as soon as any command has taken the lock, whatever it was for.
+        let data =
+            self.volumes.values().filter(|v| label(v, labels::ROLE) == "volume" && label(v, labels::KEY) != "state");
+        let streams: BTreeSet<Option<u64>> = data.map(|v| label(v, labels::STREAM).parse().ok()).collect();
+        let told: Vec<u64> = streams.iter().copied().flatten().collect();
+        match told[..] {
+            _ if streams.is_empty() => Lineage::New,
+            [stream] => Lineage::Stream(stream),
+            _ => Lineage::Unknown,
+        }
+    }
+
     /// True when nothing of the platform exists.
     pub fn is_absent(&self) -> bool {
         self.containers.is_empty() && self.volumes.is_empty() && self.networks.is_empty()
@@ -87,8 +120,8 @@ impl Observed {
 /// Takes the snapshot of one project.
 ///
 /// # Errors
-/// The engine's.
-pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed, EngineError> {
+/// The engine's, or a record that this program is too old for.
+pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed> {
     let selector = labels::selector(project);
     let (containers, volumes, networks, images) = tokio::try_join!(
         engine.list_all_containers(),
@@ -102,17 +135,14 @@ pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed, Engine
     let mut observed = Observed {
         containers: details.into_iter().flatten().map(|c| (c.found.name.clone(), c)).collect(),
         networks: networks.into_iter().map(|n| (n.name.clone(), n)).collect(),
-        images: images.into_iter().flat_map(|i| i.tags).collect(),
-        ports: others
-            .into_iter()
-            .flat_map(|c| c.ports.into_iter().map(move |(_, port)| (port, c.name.clone())))
-            .collect(),
+        images: images.into_iter().flat_map(|i| i.references).map(|r| reference::normal(&r)).collect(),
+        ports: others.into_iter().flat_map(|c| c.ports.into_iter().map(move |port| (port, c.name.clone()))).collect(),
         ..Observed::default()
     };
     let (records, volumes): (Vec<_>, Vec<_>) =
         volumes.into_iter().partition(|v| v.labels.get(labels::ROLE).map(String::as_str) == Some(record::ROLE));
     observed.volumes = volumes.into_iter().map(|v| (v.name.clone(), v)).collect();
-    (observed.record, observed.record_volumes) = record::newest(records);
+    (observed.record, observed.record_volumes) = record::newest(records)?;
     Ok(observed)
 }
 

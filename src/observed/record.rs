@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::labels;
 use crate::engine::found::FoundVolume;
 use crate::engine::spec::VolumeSpec;
+use crate::error::{Error, Result};
 
 /// Role label of record volumes.
 pub const ROLE: &str = "record";
@@ -35,6 +36,12 @@ pub struct Record {
     pub issued: Option<Issued>,
     /// The last proof.
     pub proof: Option<Proof>,
+}
+
+/// What every format of the record has.
+#[derive(Deserialize)]
+struct Format {
+    schema_version: u32,
 }
 
 /// Credentials that were issued.
@@ -81,21 +88,24 @@ impl Record {
     }
 }
 
-/// The newest readable record of some record volumes, and all their names, the newest last.
+/// The newest readable record of some record volumes, and all their names, the newest last. Nonsense counts as none.
 ///
-/// One of a newer format than ours is skipped: its platform then looks as if it had none, and is checked anew.
-pub fn newest(volumes: Vec<FoundVolume>) -> (Option<Record>, Vec<String>) {
-    let mut rows: Vec<(u64, Option<Record>, String)> = volumes
-        .into_iter()
-        .map(|v| {
-            let record: Option<Record> = v.labels.get(LABEL).and_then(|json| serde_json::from_str(json).ok());
-            let record = record.filter(|r| r.schema_version == SCHEMA_VERSION);
-            (record.as_ref().map_or(0, |r| r.sequence), record, v.name)
-        })
-        .collect();
+/// # Errors
+/// One of a newer format than ours: a program that does not know what is in it would take the platform for another.
+pub fn newest(volumes: Vec<FoundVolume>) -> Result<(Option<Record>, Vec<String>)> {
+    let mut rows: Vec<(u64, Option<Record>, String)> = vec![];
+    for volume in volumes {
+        let json = volume.labels.get(LABEL).map_or("", String::as_str);
+        if serde_json::from_str(json).is_ok_and(|Format { schema_version }| schema_version > SCHEMA_VERSION) {
+            return Err(Error::refused(format!("the record {} was made by a newer pupperware", volume.name))
+                .hint("use that program, or a newer one; `pupperware version` tells which this is"));
+        }
+        let record: Option<Record> = serde_json::from_str(json).ok();
+        rows.push((record.as_ref().map_or(0, |r| r.sequence), record, volume.name));
+    }
     rows.sort_by_key(|(sequence, ..)| *sequence);
     let names = rows.iter().map(|(_, _, name)| name.clone()).collect();
-    (rows.pop().and_then(|(_, record, _)| record), names)
+    Ok((rows.pop().and_then(|(_, record, _)| record), names))
 }
 
 #[cfg(test)]
@@ -111,7 +121,7 @@ mod tests {
     fn a_record_comes_back_and_the_newest_wins() {
         let first = Record::next(None, Version::new(8, 0, 0), Some("stable".into()));
         let second = Record::next(Some(&first), Version::new(8, 0, 0), None);
-        let (record, names) = newest(vec![found(&second), found(&first)]);
+        let (record, names) = newest(vec![found(&second), found(&first)]).unwrap();
         assert_eq!(record, Some(second));
         assert_eq!(names, ["demo_record-1", "demo_record-2"]);
     }
@@ -120,6 +130,16 @@ mod tests {
     fn nonsense_counts_as_no_record() {
         let mut broken = found(&Record::next(None, Version::new(8, 0, 0), None));
         broken.labels.insert(LABEL.into(), "{".into());
-        assert_eq!(newest(vec![broken]).0, None);
+        assert_eq!(newest(vec![broken]).unwrap(), (None, vec!["demo_record-1".to_owned()]));
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_whatever_is_in_it() {
+        let mut newer = found(&Record::next(None, Version::new(9, 0, 0), None));
+        newer.labels.insert(LABEL.into(), r#"{"schema_version":2,"lineage":{"release":"9.0.0"}}"#.into());
+        let older = found(&Record::next(None, Version::new(8, 0, 0), None));
+        let refused = newest(vec![newer, older]).unwrap_err();
+        assert_eq!(refused.to_string(), "the record demo_record-1 was made by a newer pupperware");
+        assert_eq!(refused.kind, crate::error::Kind::Refused);
     }
 }

@@ -59,14 +59,14 @@ fn refuse_lost_ca(desired: &Desired, observed: &Observed) -> Result<()> {
         )))
 }
 
-/// A port that another container of the engine holds.
+/// A port that another container of the engine holds, at the same address or at all of them.
 fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result<()> {
     for (replica, fate) in fates {
         if matches!(fate, Fate::Keep | Fate::Wait(_)) {
             continue;
         }
         for port in &replica.spec.ports {
-            if let Some(holder) = observed.ports.get(&port.port) {
+            if let Some(holder) = observed.holder(port.address, port.port) {
                 return Err(Error::failed(format!("port {} is already taken by the container {holder}", port.port))
                     .hint(format!(
                         "choose another with `puppetserver.publish` in pupperware.yaml, or `docker stop {holder}`"

@@ -12,7 +12,7 @@ pub(super) enum Fate {
     Wait(String),
     /// It is as it should be, but does not run.
     Start(String),
-    /// It is frozen or unwell: stop it and start it again.
+    /// It is frozen, unwell, or ends again and again: stop it and start it again.
     Restart(String),
     /// It is not there.
     Create(String),
@@ -50,7 +50,10 @@ pub(super) fn fate(desired: &Desired, observed: &Observed, replica: &Replica) ->
         }
         ContainerState::Created => Fate::Start("created, not started".into()),
         ContainerState::Exited => Fate::Start(format!("not running: {}", container.found.status.to_lowercase())),
-        ContainerState::Restarting => Fate::Wait("the engine is restarting it".into()),
+        // It ended by itself, and nothing can be asked in it between two tries.
+        ContainerState::Restarting => {
+            Fate::Restart(format!("it keeps ending: {}", container.found.status.to_lowercase()))
+        }
         ContainerState::Paused => Fate::Restart("it is paused".into()),
         ContainerState::Dead | ContainerState::Removing => {
             Fate::Recreate(format!("the container is {}", container.found.state.name()))

@@ -39,7 +39,7 @@ pub(super) fn images_needed(
 /// Steps that make a component's image present, its base first; none when it is.
 fn get_image(plan: &mut Builder, desired: &Desired, observed: &Observed, component: &str) -> Option<usize> {
     let image = desired.image(component)?;
-    if observed.images.contains(&image.reference) {
+    if observed.has_image(&image.reference) {
         return None;
     }
     if let Some(id) = plan.find("build_image", component).or_else(|| plan.find("pull_image", component)) {

@@ -81,10 +81,12 @@ pub fn start(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
         return Err(Error::failed("there are no containers to start").hint("create the platform with `pupperware up`"));
     }
     let mut plan = Builder::default();
-    // The engine starts no paused container; one that stopped in order is as good.
-    let paused = |c: &Container| c.found.state == ContainerState::Paused;
-    let frozen: Vec<_> = containers.iter().copied().filter(|(_, c)| paused(c)).collect();
-    stop_steps(&mut plan, &frozen, "it is paused");
+    // The engine starts no paused container, and nothing can be asked in one between two of its tries to start it; one
+    // that stopped in order is as good.
+    for (state, cause) in [(ContainerState::Paused, "it is paused"), (ContainerState::Restarting, "it keeps ending")] {
+        let stuck: Vec<_> = containers.iter().copied().filter(|(_, c)| c.found.state == state).collect();
+        stop_steps(&mut plan, &stuck, cause);
+    }
     for (name, container) in containers {
         if !container.running() {
             let stopped = plan.find("stop_container", name).into_iter().collect();

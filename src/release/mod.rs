@@ -123,35 +123,77 @@ impl Manifest {
     }
 }
 
+/// What a platform tells of the release that its data belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lineage {
+    /// There is no data yet.
+    New,
+    /// This release ran last.
+    Release(Version),
+    /// A release of this stream ran.
+    Stream(u64),
+    /// There is data, and nothing tells what made it.
+    Unknown,
+}
+
+impl Lineage {
+    /// The stream, where it is known.
+    pub fn stream(&self) -> Option<u64> {
+        match self {
+            Lineage::Release(version) => Some(version.major),
+            Lineage::Stream(stream) => Some(*stream),
+            Lineage::New | Lineage::Unknown => None,
+        }
+    }
+}
+
 /// Which release a command should work with: what was asked for, or what the platform runs, or the default.
 ///
-/// `recorded` is the release that the platform's record names, if there is a platform.
-///
 /// # Errors
-/// An unknown channel or release, or a request that would move an existing platform to another stream.
+/// An unknown channel or release, a request that would move an existing platform to another stream, or no request where
+/// nothing tells the stream.
 pub fn choose<'m>(
     manifest: &'m Manifest,
     channel: Option<&str>,
     release: Option<&Version>,
-    recorded: Option<&Version>,
+    lineage: &Lineage,
 ) -> Result<&'m Release> {
     let asked = match (release, channel) {
         (Some(version), _) => Some(manifest.exactly(version)?),
         (None, Some(channel)) => Some(manifest.in_channel(channel)?),
         (None, None) => None,
     };
-    match (asked, recorded) {
-        (Some(asked), Some(recorded)) if asked.version.major != recorded.major => Err(Error::refused(format!(
-            "the platform runs release {recorded}, and {} is another stream",
-            asked.version
-        ))
-        .hint(format!(
-            "`up` never changes streams, because that migrates the database; leave out the channel to stay on {recorded}, or start a second platform with `--project NAME`"
-        ))),
-        (Some(asked), _) => Ok(asked),
-        (None, Some(recorded)) => manifest.exactly(recorded),
-        (None, None) => manifest.in_channel(DEFAULT_CHANNEL),
+    if let Some(asked) = asked {
+        return match lineage.stream() {
+            Some(stream) if stream != asked.version.major => Err(another_stream(lineage, &asked.version)),
+            _ => Ok(asked),
+        };
     }
+    match lineage {
+        Lineage::New => manifest.in_channel(DEFAULT_CHANNEL),
+        Lineage::Release(version) => manifest.exactly(version),
+        Lineage::Stream(stream) => manifest.newest(*stream).ok_or_else(|| {
+            Error::usage(format!("there is no release of stream {stream}, which the platform's volumes are of"))
+                .hint("use the pupperware that made the platform, or a newer one")
+        }),
+        Lineage::Unknown => {
+            let names: Vec<String> = manifest.channels.keys().map(|name| format!("`{name}`")).collect();
+            Err(Error::usage("the platform's volumes hold data, and nothing tells which release made it").hint(format!(
+                "its record and its containers are gone; name the channel that it ran ({}) with `--channel`, or with `channel` in pupperware.yaml",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+fn another_stream(lineage: &Lineage, asked: &Version) -> Error {
+    let now = match lineage {
+        Lineage::Release(version) => format!("release {version}"),
+        _ => format!("stream {}", lineage.stream().unwrap_or_default()),
+    };
+    Error::refused(format!("the platform runs {now}, and {asked} is another stream")).hint(format!(
+        "`up` never changes streams, because that migrates the database; leave out the channel to stay on {now}, or start a second platform with `--project NAME`"
+    ))
 }
 
 #[cfg(test)]
@@ -182,14 +224,28 @@ mod tests {
     fn an_existing_platform_stays_where_it_is() {
         let manifest = Manifest::embedded().unwrap();
         let lts = manifest.in_channel("lts").unwrap();
-        assert_eq!(choose(&manifest, None, None, Some(&lts.version)).unwrap().version, lts.version);
-        let refused = choose(&manifest, Some("stable"), None, Some(&lts.version)).unwrap_err();
-        assert_eq!(refused.kind, crate::error::Kind::Refused);
+        for lineage in [Lineage::Release(lts.version.clone()), Lineage::Stream(lts.version.major)] {
+            for channel in [None, Some("lts")] {
+                assert_eq!(choose(&manifest, channel, None, &lineage).unwrap().version, lts.version);
+            }
+            let refused = choose(&manifest, Some("stable"), None, &lineage).unwrap_err();
+            assert_eq!(refused.kind, crate::error::Kind::Refused);
+        }
+    }
+
+    #[test]
+    fn data_of_an_unknown_stream_goes_to_none_by_itself() {
+        let manifest = Manifest::embedded().unwrap();
+        let refused = choose(&manifest, None, None, &Lineage::Unknown).unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::Usage);
+        assert!(refused.hint.unwrap().contains("`lts`, `stable`"));
+        assert_eq!(choose(&manifest, Some("lts"), None, &Lineage::Unknown).unwrap().version.major, 7);
+        assert_eq!(choose(&manifest, None, None, &Lineage::New).unwrap().version.major, 8);
     }
 
     #[test]
     fn an_unknown_channel_lists_the_known_ones() {
-        let error = choose(&Manifest::embedded().unwrap(), Some("edge"), None, None).unwrap_err();
+        let error = choose(&Manifest::embedded().unwrap(), Some("edge"), None, &Lineage::New).unwrap_err();
         assert!(error.hint.unwrap().contains("lts, stable"));
     }
 }

@@ -128,7 +128,7 @@ fn code_directories_are_relative_to_who_names_them() {
     overrides.code_dir = Some(Sourced { value: "mine".into(), given: Given::Flag("--code-dir") });
     std::fs::remove_dir_all(dir.path().join("conf/code")).expect("removed");
     let settings = resolve(&overrides, &work).expect("the file's directory is not needed");
-    assert_eq!(settings.config.code.dir, Some(work.join("mine")));
+    assert_eq!(settings.config.code.dir, Some(work.join("mine").canonicalize().expect("it is there")));
     assert_eq!(settings.origins.of("code.dir").to_string(), "--code-dir");
 }
 

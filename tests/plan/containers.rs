@@ -85,14 +85,18 @@ fn a_dead_one_is_made_anew() {
 }
 
 #[test]
-fn one_that_the_engine_restarts_is_waited_for() {
+fn one_that_ends_again_and_again_is_stopped_and_started() {
     let (desired, mut engine) = running("");
     engine.set("demo-puppetdb-1", ContainerState::Restarting, "Restarting (1) 2 seconds ago");
     assert_snapshot!(up(&desired, &engine), @"
-    0  wait for container demo-puppetdb-1  (the engine is restarting it)
-    1  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0
-    2  remember record  (so that it is proved once)  after 1
+    0  stop container demo-puppetdb-1  (it keeps ending: restarting (1) 2 seconds ago)
+    1  start container demo-puppetdb-1  (it keeps ending: restarting (1) 2 seconds ago)  after 0
+    2  wait for container demo-puppetdb-1  (it starts)  after 1
+    3  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 2
+    4  remember record  (so that it is proved once)  after 3
     ");
+    engine.up(&desired);
+    engine.check(&desired);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pupperware::desired::{Desired, hash, labels};
 use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
+use pupperware::engine::reference;
 use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
 use pupperware::observed::record::{Issued, Proof, Record};
 use pupperware::observed::{Container, Observed};
@@ -62,7 +63,7 @@ impl Engine {
     /// An engine with the platform's images and nothing else.
     pub fn with_images(desired: &Desired) -> Self {
         let mut engine = Engine::empty(desired);
-        engine.observed.images = desired.images.iter().map(|i| i.reference.clone()).collect();
+        engine.observed.images = desired.images.iter().map(|i| reference::normal(&i.reference)).collect();
         engine
     }
 
@@ -162,10 +163,10 @@ impl Engine {
     pub fn apply(&mut self, action: &Action) {
         match action {
             Action::PullImage { reference, .. } => {
-                self.observed.images.insert(reference.clone());
+                self.observed.images.insert(reference::normal(reference));
             }
             Action::BuildImage { image } => {
-                self.observed.images.insert(image.reference.clone());
+                self.observed.images.insert(reference::normal(&image.reference));
             }
             Action::CreateNetwork { spec } => {
                 let id = self.now();
@@ -193,9 +194,6 @@ impl Engine {
             Action::CreateContainer { spec, service } => self.create_container(spec, service),
             Action::StartContainer { name, .. } => self.start_container(name),
             Action::WaitReady { name, .. } => {
-                if self.container(name).found.state == ContainerState::Restarting {
-                    self.starts_again(name);
-                }
                 let container = self.container(name);
                 assert!(container.running(), "{name} is waited for and does not run: {container:?}");
                 container.health = "healthy".into();
@@ -284,7 +282,7 @@ impl Engine {
             })
             .collect();
         if !service.is_empty() {
-            assert!(self.observed.images.contains(&spec.image), "{} is made without its image", spec.name);
+            assert!(self.observed.has_image(&spec.image), "{} is made without its image", spec.name);
         }
         for volume in &volumes {
             assert!(self.observed.volumes.contains_key(volume), "{} is made without volume {volume}", spec.name);
@@ -357,7 +355,7 @@ impl Engine {
                 MountSource::Directory(path) => panic!("{path} is mounted for provisioning"),
             })
             .collect();
-        assert!(self.observed.images.contains(&task.image), "provisioning without its image");
+        assert!(self.observed.has_image(&task.image), "provisioning without its image");
         for volume in &mounted {
             assert!(self.observed.volumes.contains_key(volume), "provisioning without volume {volume}");
         }

@@ -203,3 +203,21 @@ fn an_own_image_is_pulled_before_its_container_is_made_anew() {
     8  remember record  (so that it is proved once)  after 7
     ");
 }
+
+/// However it is spelt: an engine lists digests apart from tags, and leaves out the registry and the tag that go without
+/// saying.
+#[test]
+fn an_own_image_that_is_here_is_not_pulled() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    for (named, listed) in [
+        (format!("registry.example.com/puppetdb@{digest}"), format!("registry.example.com/puppetdb@{digest}")),
+        (format!("registry.example.com/puppetdb:8@{digest}"), format!("registry.example.com/puppetdb@{digest}")),
+        ("docker.io/team/puppetdb".into(), "team/puppetdb:latest".into()),
+    ] {
+        let (_, mut engine) = running("");
+        let desired = platform(&format!("images: {{ puppetdb: \"{named}\" }}"));
+        assert!(up(&desired, &engine).contains(&format!("pull image {named}")), "{named}");
+        engine.observed.images.insert(listed);
+        assert!(!up(&desired, &engine).contains("pull image"), "{named}");
+    }
+}

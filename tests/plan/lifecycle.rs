@@ -78,6 +78,19 @@ fn a_paused_one_stops_before_it_starts() {
 }
 
 #[test]
+fn one_that_ends_again_and_again_stops_before_it_starts() {
+    let (desired, mut engine) = running("");
+    engine.set("demo-puppetdb-1", ContainerState::Restarting, "Restarting (1) 2 seconds ago");
+    let plan = start(&engine.observed, &[]).unwrap();
+    assert_snapshot!(text(&desired, &plan), @"
+    0  stop container demo-puppetdb-1  (it keeps ending)
+    1  start container demo-puppetdb-1  (asked to start)  after 0
+    2  wait for container demo-puppetdb-1  (it starts)  after 1
+    ");
+    engine.carry_out(&plan);
+}
+
+#[test]
 fn one_service_restarts_alone() {
     let (desired, mut engine) = running("");
     let plan = restart(&engine.observed, &services(&["postgres"])).unwrap();

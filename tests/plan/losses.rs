@@ -1,8 +1,11 @@
 //! `up` after volumes, networks or the record were lost, together with the containers that had them.
 
 use insta::assert_snapshot;
-use pupperware::plan::reconcile;
+use pupperware::desired::labels;
+use pupperware::plan::{down, reconcile};
+use pupperware::release::{Lineage, Manifest, choose};
 
+use crate::engine::Engine;
 use crate::world::{failure, running, up};
 
 #[test]
@@ -137,6 +140,38 @@ fn the_record() {
     12  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 4,6,8,10,11
     13  remember record  (so that it is proved once)  after 12
     ");
+}
+
+/// Without it the release is told by the containers, and without them by the volumes; nothing moves to another stream.
+#[test]
+fn the_record_of_a_platform_that_is_not_on_the_default_stream() {
+    let manifest = Manifest::embedded().unwrap();
+    let (desired, mut engine) = running("channel: lts");
+    let chosen = |engine: &Engine, channel| choose(&manifest, channel, None, &engine.observed.lineage()).cloned();
+    engine.lose_record();
+    assert_eq!(engine.observed.lineage(), Lineage::Release(desired.release.parse().unwrap()));
+    assert_eq!(chosen(&engine, None).unwrap().version.to_string(), desired.release);
+
+    let down = down(&engine.observed, &[]).unwrap();
+    engine.carry_out(&down);
+    assert_eq!(engine.observed.lineage(), Lineage::Stream(7));
+    assert_eq!(chosen(&engine, None).unwrap().version.to_string(), desired.release);
+    assert_snapshot!(failure(&chosen(&engine, Some("stable")).unwrap_err()), @"
+    exit 6: the platform runs stream 7, and 8.0.0 is another stream
+    hint: `up` never changes streams, because that migrates the database; leave out the channel to stay on stream 7, or start a second platform with `--project NAME`
+    ");
+
+    for volume in engine.observed.volumes.values_mut() {
+        volume.labels.remove(labels::STREAM);
+    }
+    assert_snapshot!(failure(&chosen(&engine, None).unwrap_err()), @"
+    exit 2: the platform's volumes hold data, and nothing tells which release made it
+    hint: its record and its containers are gone; name the channel that it ran (`lts`, `stable`) with `--channel`, or with `channel` in pupperware.yaml
+    ");
+    assert_eq!(chosen(&engine, Some("lts")).unwrap().version.to_string(), desired.release);
+
+    engine.observed.volumes.retain(|name, _| name == "demo_state");
+    assert_eq!(engine.observed.lineage(), Lineage::New);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use pupperware::desired::{Desired, labels};
 use pupperware::engine::found::ContainerState;
 use pupperware::observed::Container;
 use pupperware::plan::{Action, Plan, Step, reconcile};
+use pupperware::release::Lineage;
 
 use crate::engine::Engine;
 use crate::world::platform;
@@ -354,6 +355,8 @@ proptest! {
         if locked {
             engine.lock();
         }
+        let lineage = engine.observed.lineage();
+        prop_assert!(matches!(lineage.stream(), None | Some(8)) && lineage != Lineage::Unknown, "{lineage:?}");
         let plan = planned(desired, &engine);
         carry_out(&mut engine, &plan, order, plan.steps.len(), false);
         engine.check(desired);

@@ -8,7 +8,7 @@ use pupperware::desired::{self, Desired, Origin};
 use pupperware::error::Error;
 use pupperware::images::Source;
 use pupperware::plan::{Plan, reconcile, render};
-use pupperware::release::Manifest;
+use pupperware::release::{Lineage, Manifest, choose};
 
 use crate::engine::Engine;
 
@@ -23,7 +23,8 @@ pub fn platform_in(folder: Option<&Path>, yaml: &str) -> Desired {
     let errors: Vec<_> = validated.problems.iter().filter(|p| p.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     let manifest = Manifest::embedded().expect("the manifest is whole");
-    let release = manifest.in_channel("stable").expect("there is a stable release");
+    let channel = validated.config.channel().map(ToString::to_string);
+    let release = choose(&manifest, channel.as_deref(), None, &Lineage::New).expect("there is such a release");
     let machine = Machine { cpus: 4, memory_bytes: 16 << 30 };
     let sizing = sizing::size(&validated.config, machine).expect("the machine has room");
     let origin = Origin { working_dir: "/srv/demo".into(), config_file: "/srv/demo/pupperware.yaml".into() };

@@ -25,7 +25,9 @@ macro_rules! text {
     };
 }
 
-/// The platform's name on an engine: `[a-z0-9][a-z0-9_-]{0,62}`. Containers, volumes and networks begin with it.
+/// The platform's name on an engine: `[a-z0-9][a-z0-9_-]{0,39}`. Containers, volumes and networks begin with it.
+///
+/// Names in certificates are made from it, `PROJECT-smoke-xxxxxx` is the longest; X.509 ends them at 64 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectName(String);
 text!(ProjectName);
@@ -42,11 +44,11 @@ impl Setting for ProjectName {
     }
 
     fn parse(text: &str) -> Result<Self, Refusal> {
-        token(text, 63).map(ProjectName)
+        token(text, 40, ", because names in certificates are made from it and end at 64").map(ProjectName)
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$" })
+        json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,39}$" })
     }
 }
 
@@ -61,7 +63,7 @@ impl Setting for ChannelName {
     }
 
     fn parse(text: &str) -> Result<Self, Refusal> {
-        token(text, 32).map(ChannelName)
+        token(text, 32, "").map(ChannelName)
     }
 
     fn schema() -> Value {
@@ -69,8 +71,8 @@ impl Setting for ChannelName {
     }
 }
 
-/// A lower-case token; the suggestion is the nearest text that is one.
-fn token(text: &str, longest: usize) -> Result<String, Refusal> {
+/// A lower-case token; the suggestion is the nearest text that is one. `why` goes on after the limit.
+fn token(text: &str, longest: usize, why: &str) -> Result<String, Refusal> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let refuse = |reason: String| {
         let near: String = text
@@ -88,7 +90,7 @@ fn token(text: &str, longest: usize) -> Result<String, Refusal> {
         return Err(Refusal::new("a name cannot be empty"));
     }
     if text.len() > longest {
-        return Err(refuse(format!("a name has at most {longest} characters, this has {}", text.chars().count())));
+        return Err(refuse(format!("a name has at most {longest} characters{why}; this has {}", text.chars().count())));
     }
     if !text.starts_with(fits) {
         return Err(refuse(format!("{} does not start with a lower-case letter or a digit", quote(text))));
@@ -311,8 +313,15 @@ mod tests {
     #[test]
     fn project_names() {
         assert!(ProjectName::parse("team-a_2").is_ok());
-        assert!(ProjectName::parse(&"a".repeat(63)).is_ok());
-        assert!(ProjectName::parse(&"a".repeat(64)).is_err());
+        assert!(ProjectName::parse(&"a".repeat(40)).is_ok());
+        assert_eq!(
+            refused::<ProjectName>(&"a".repeat(41)),
+            format!(
+                "a name has at most 40 characters, because names in certificates are made from it and end at 64; this has 41 / write `{}`",
+                "a".repeat(40)
+            )
+        );
+        assert!(refused::<ChannelName>(&"a".repeat(33)).starts_with("a name has at most 32 characters; this has 33"));
         assert!(refused::<ProjectName>("My Project").ends_with("/ write `my-project`"));
         assert!(refused::<ProjectName>("-x").ends_with("/ write `x`"));
         assert!(ProjectName::parse("").is_err());

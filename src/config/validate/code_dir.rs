@@ -8,7 +8,8 @@ use crate::config::types::Refusal;
 /// The most entries of `environments/` that are looked at.
 const MOST: usize = 10_000;
 
-/// The directory's path, joined to `folder` if relative, after a look at its shape.
+/// The directory's path, joined to `folder` if relative, after a look at its shape; without `..` and links, so that one
+/// directory has one path: another would be another server.
 ///
 /// # Errors
 ///
@@ -38,7 +39,7 @@ pub fn check(folder: &Path, dir: &Path) -> Result<PathBuf, Refusal> {
         }
         let name = entry.file_name().to_string_lossy().into_owned();
         if is_environment_name(&name) {
-            return Ok(full);
+            return full.canonicalize().map_err(|error| Refusal::new(format!("cannot resolve {shown}: {error}")));
         }
         bad.get_or_insert(name);
     }
@@ -89,7 +90,13 @@ mod tests {
             let refusal = check(root.path(), Path::new(dir)).expect_err(dir);
             format!("{} / {}", refusal.reason, refusal.suggestion.unwrap_or_default())
         };
-        assert_eq!(check(root.path(), Path::new("./good/")), Ok(root.path().join("good")));
+        let good = root.path().join("good").canonicalize().expect("it is there");
+        std::os::unix::fs::symlink("good", root.path().join("link")).expect("a link");
+        for same in ["good", "./good/", "none/../good", "link", "link/../good"] {
+            assert_eq!(check(root.path(), Path::new(same)), Ok(good.clone()), "{same}");
+        }
+        // Errors speak of what the user wrote.
+        assert!(refused("good/../none").contains("good/../none"));
         assert!(refused("file").contains("is a file"));
         assert!(refused("missing").ends_with("missing` does not exist / "));
         assert!(refused("empty").contains("holds no environment /"));
