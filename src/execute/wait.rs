@@ -3,10 +3,14 @@
 //! The loop ends the moment the service is ready, so nothing is polled from here, on remote engines either.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::{Context, death, timed_out};
 use crate::engine::{Died, ExecRequest};
 use crate::error::{Error, Result};
+
+/// The exit code of a process that SIGKILL ended.
+const KILLED: i64 = 137;
 
 /// Returns when the service is ready.
 pub(super) async fn ready(context: &Context, id: usize, name: &str, service: &str) -> Result<()> {
@@ -40,10 +44,21 @@ pub(super) async fn ready(context: &Context, id: usize, name: &str, service: &st
                 context.project
             )))
         }
+        // Killed with its container, whose own end the engine tells a moment later, or has restarted by now.
+        Ok(output) if output.code == KILLED => {
+            for _ in 0..20 {
+                if context.engine.inspect_container(name).await?.is_none_or(|detail| !detail.running) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(death::explain(context, &died).await)
+        }
         Ok(output) => match context.engine.inspect_container(name).await? {
             Some(detail) if detail.running => {
                 Err(Error::failed(format!("the readiness probe of {service} failed with exit code {}", output.code))
-                    .details([output.stderr.trim().to_owned()]))
+                    .details([output.stderr.trim().to_owned()])
+                    .hint(format!("see `pupperware --project {} logs {service}`", context.project)))
             }
             _ => Err(death::explain(context, &died).await),
         },
