@@ -3,32 +3,32 @@
 use std::net::{IpAddr, TcpListener};
 
 use super::Check;
-use crate::desired::Desired;
+use crate::desired::{PRIMARY, labels};
 use crate::engine::Engine;
-use crate::observed::{Container, Observed};
+use crate::observed::Observed;
 
 /// Held by our own server (which may be about to be replaced), or free.
-pub(super) fn published(engine: &Engine, desired: &Desired, observed: &Observed) -> Check {
-    let ours = desired.primary().and_then(|r| observed.containers.get(&r.spec.name)).filter(|c| Container::running(c));
-    if let Some(container) = ours
-        && container.found.ports.iter().any(|(_, port)| *port == desired.address.1)
-    {
-        return Check::ok("network", "port-published", format!("port {} is our server's", desired.address.1));
+pub(super) fn published(engine: &Engine, address: &(String, u16), observed: &Observed) -> Check {
+    let wanted = address.1;
+    let ours = observed.services().any(|(_, c)| {
+        c.label(labels::SERVICE) == PRIMARY && c.running() && c.found.ports.iter().any(|(_, port)| *port == wanted)
+    });
+    if ours {
+        return Check::ok("network", "port-published", format!("port {wanted} is our server's"));
     }
-    if let Some(holder) = observed.ports.get(&desired.address.1) {
+    if let Some(holder) = observed.ports.get(&wanted) {
         return Check::error(
             "network",
             "port-published",
-            format!("port {} is held by the container {holder}", desired.address.1),
+            format!("port {wanted} is held by the container {holder}"),
             format!("choose another with `puppetserver.publish` in pupperware.yaml, or `docker stop {holder}`"),
         );
     }
-    free(engine, desired)
+    free(engine, address)
 }
 
 /// Tries to bind the port, where the engine is on this machine.
-fn free(engine: &Engine, desired: &Desired) -> Check {
-    let (address, port) = &desired.address;
+fn free(engine: &Engine, (address, port): &(String, u16)) -> Check {
     let id = "port-published";
     if !engine.is_local() {
         return Check::ok("network", id, format!("port {port}: not known, the engine is on another machine"));

@@ -28,6 +28,7 @@ pub struct StatusArgs {
 /// Check the engine and the platform for known problems.
 ///
 /// Each check has an id, a severity and a hint. Warnings do not fail the command; failed checks do, with exit code 3.
+/// An engine that does not answer is a failed check, too; those that need it are skipped.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware doctor                      every check\n  \

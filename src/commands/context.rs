@@ -11,6 +11,7 @@ use crate::desired::{self, Desired, Origin};
 use crate::engine::connect::{self, Choice};
 use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
+use crate::images::{self, Debian, DesiredImage};
 use crate::observed::{self, Observed};
 use crate::release::{self, Manifest, Release};
 use crate::report::{Report, terminal};
@@ -26,6 +27,22 @@ pub struct Context {
     pub yes: bool,
     choice: Choice,
     working_dir: PathBuf,
+}
+
+/// What is known before anything is sized: a machine that is too small for a platform can still build its images.
+pub struct Supply {
+    /// The engine.
+    pub engine: Engine,
+    /// What the engine's machine has.
+    pub info: EngineInfo,
+    /// The release that applies.
+    pub release: Release,
+    /// The Debian below its images.
+    pub debian: Debian,
+    /// Its images, in build order.
+    pub images: Vec<DesiredImage>,
+    /// The platform as it is.
+    pub observed: Observed,
 }
 
 /// A platform with everything known about it.
@@ -107,21 +124,57 @@ impl Context {
         Ok((engine, observed))
     }
 
+    /// Everything that needs no sizes.
+    ///
+    /// # Errors
+    /// The engine's, an unknown release.
+    pub async fn supply(&self) -> Result<Supply> {
+        let engine = self.engine()?;
+        let (info, observed) = tokio::try_join!(engine.info(), observed::snapshot(&engine, self.project()))?;
+        self.supplied(engine, info, observed)
+    }
+
+    /// The same, of an engine that was asked already.
+    ///
+    /// # Errors
+    /// An unknown release.
+    pub fn supplied(&self, engine: Engine, info: EngineInfo, observed: Observed) -> Result<Supply> {
+        let release = self.release(&observed)?;
+        let debian = images::debian(&release)?;
+        let images = desired::images(&self.settings.config, &release)?;
+        Ok(Supply { engine, info, release, debian, images, observed })
+    }
+
     /// Everything.
     ///
     /// # Errors
-    /// The engine's, an unknown release, a machine that is too small.
+    /// As [`Context::supply`], and a machine that is too small.
     pub async fn platform(&self) -> Result<Platform> {
-        let engine = self.engine()?;
-        let (info, observed) = tokio::try_join!(engine.info(), observed::snapshot(&engine, self.project()))?;
+        let Supply { engine, info, release, observed, .. } = self.supply().await?;
+        let (sizing, desired) = self.desired(&release, machine(&info))?;
+        Ok(Platform { engine, info, release, sizing, desired, observed })
+    }
+
+    /// The platform as it should be, of this release on this machine.
+    ///
+    /// # Errors
+    /// A machine that is too small.
+    pub fn desired(&self, release: &Release, machine: Machine) -> Result<(Sizing, Desired)> {
+        let sizing = sizing::size(&self.settings.config, machine)?;
+        let desired = desired::build(&self.settings.config, release, &sizing, &self.origin())?;
+        Ok((sizing, desired))
+    }
+
+    /// The release that applies: the one that was named, or that the platform runs.
+    ///
+    /// # Errors
+    /// There is no such release, or it is not one that the platform can go to.
+    pub fn release(&self, observed: &Observed) -> Result<Release> {
         let manifest = Manifest::embedded()?;
         let recorded = observed.record.as_ref().map(|r| &r.release);
         let config = &self.settings.config;
         let channel = config.channel().map(ToString::to_string);
-        let release = release::choose(&manifest, channel.as_deref(), config.release(), recorded)?.clone();
-        let sizing = sizing::size(config, Machine { cpus: info.cpus, memory_bytes: info.memory_bytes })?;
-        let desired = desired::build(config, &release, &sizing, &self.origin())?;
-        Ok(Platform { engine, info, release, sizing, desired, observed })
+        Ok(release::choose(&manifest, channel.as_deref(), config.release(), recorded)?.clone())
     }
 
     fn origin(&self) -> Origin {
@@ -131,6 +184,11 @@ impl Context {
             config_file: file.unwrap_or_else(|| self.working_dir.join("pupperware.yaml").display().to_string()),
         }
     }
+}
+
+/// What sizes follow.
+pub fn machine(info: &EngineInfo) -> Machine {
+    Machine { cpus: info.cpus, memory_bytes: info.memory_bytes }
 }
 
 /// A value with whether a flag or a variable gave it. clap has merged the two; equal to the variable means from it.

@@ -1,5 +1,7 @@
 //! The program as users meet it without an engine: help, errors, exit codes, generated documents.
 
+mod doctor;
+mod engine;
 mod exit_codes;
 mod generated;
 mod help;
