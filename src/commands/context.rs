@@ -76,19 +76,8 @@ impl Context {
     /// # Errors
     /// The configuration is wrong: all its errors at once.
     pub fn new(global: &GlobalArgs, extra: &Extra, report: &Report) -> Result<Self> {
-        let working_dir =
-            std::env::current_dir().map_err(|e| Error::failed("cannot tell the working directory").because(e))?;
-        let overrides = Overrides {
-            config: sourced(global.config.clone(), "--config", "PUPPERWARE_CONFIG"),
-            project: sourced(global.project.clone(), "--project", "PUPPERWARE_PROJECT"),
-            channel: sourced(extra.release.and_then(|r| r.channel.clone()), "--channel", "PUPPERWARE_CHANNEL"),
-            release: sourced(
-                extra.release.and_then(|r| r.release.as_ref().map(ToString::to_string)),
-                "--release",
-                "PUPPERWARE_RELEASE",
-            ),
-            code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
-        };
+        let working_dir = working_dir()?;
+        let overrides = overrides(global, extra);
         let color = terminal::stderr_takes_color();
         let settings = settings::resolve(&overrides, &working_dir).map_err(|e| e.into_error(color))?;
         for warning in &settings.warnings {
@@ -97,8 +86,7 @@ impl Context {
                 None => report.warn(format!("{}: {}", warning.path, warning.message)),
             }
         }
-        let choice = Choice { host: global.host.clone(), context: global.context.clone() };
-        Ok(Context { report: report.clone(), settings, yes: global.yes, choice, working_dir })
+        Ok(Context { report: report.clone(), settings, yes: global.yes, choice: choice(global), working_dir })
     }
 
     /// The project's name.
@@ -111,7 +99,7 @@ impl Context {
     /// # Errors
     /// The address cannot be used.
     pub fn engine(&self) -> Result<Engine> {
-        connect::connect(connect::resolve(&self.choice, &|name| std::env::var(name).ok())?)
+        connect_to(&self.choice)
     }
 
     /// The engine and the platform as it is.
@@ -183,6 +171,44 @@ impl Context {
             working_dir: self.working_dir.display().to_string(),
             config_file: file.unwrap_or_else(|| self.working_dir.join("pupperware.yaml").display().to_string()),
         }
+    }
+}
+
+/// The engine and the project's name without the rest of the configuration, which is wrong; nothing when the name is
+/// in doubt.
+///
+/// # Errors
+/// The engine's address cannot be used.
+pub fn without_settings(global: &GlobalArgs) -> Result<Option<(String, Engine)>> {
+    match settings::project(&overrides(global, &Extra::default()), &working_dir()?) {
+        Some(project) => Ok(Some((project.to_string(), connect_to(&choice(global))?))),
+        None => Ok(None),
+    }
+}
+
+fn working_dir() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|e| Error::failed("cannot tell the working directory").because(e))
+}
+
+fn choice(global: &GlobalArgs) -> Choice {
+    Choice { host: global.host.clone(), context: global.context.clone() }
+}
+
+fn connect_to(choice: &Choice) -> Result<Engine> {
+    connect::connect(connect::resolve(choice, &|name| std::env::var(name).ok())?)
+}
+
+fn overrides(global: &GlobalArgs, extra: &Extra) -> Overrides {
+    Overrides {
+        config: sourced(global.config.clone(), "--config", "PUPPERWARE_CONFIG"),
+        project: sourced(global.project.clone(), "--project", "PUPPERWARE_PROJECT"),
+        channel: sourced(extra.release.and_then(|r| r.channel.clone()), "--channel", "PUPPERWARE_CHANNEL"),
+        release: sourced(
+            extra.release.and_then(|r| r.release.as_ref().map(ToString::to_string)),
+            "--release",
+            "PUPPERWARE_RELEASE",
+        ),
+        code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::sizing::Machine;
 use crate::desired::labels;
 use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundVolume};
 use crate::engine::{Engine, EngineError};
@@ -63,6 +64,12 @@ impl Observed {
     /// Containers of services, by name.
     pub fn services(&self) -> impl Iterator<Item = (&String, &Container)> {
         self.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "service")
+    }
+
+    /// The machine that the newest of its services was sized for.
+    pub fn machine(&self) -> Option<Machine> {
+        let (_, newest) = self.services().max_by_key(|(_, c)| c.found.created)?;
+        Machine::from_label(newest.label(labels::MACHINE))
     }
 
     /// True when nothing of the platform exists.

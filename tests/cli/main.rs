@@ -6,6 +6,7 @@ mod exit_codes;
 mod generated;
 mod help;
 mod reference;
+mod status;
 mod usage;
 
 use std::process::Output;
