@@ -31,7 +31,7 @@ pub enum AgentCommand {
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware agent run                             every agent\n  \
-    pupperware agent run agent-1.example --noop      one, without changes\n  \
+    pupperware agent run pupperware-agent-1 --noop   one, without changes\n  \
     pupperware agent run --environment dev -o json   for programs")]
 pub struct AgentRunArgs {
     /// The agents, by certname [default: all].
