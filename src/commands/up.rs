@@ -1,5 +1,7 @@
 //! `pupperware up`: converge, and prove it.
 
+use std::net::{IpAddr, UdpSocket};
+
 use super::change::{self, Change, Outcome};
 use super::context::{Context, Extra, Platform};
 use crate::checks;
@@ -46,10 +48,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> 
 fn what_now(context: &Context, platform: &Platform) -> String {
     let desired = &platform.desired;
     let (address, port) = &desired.address;
-    let host = match address.as_str() {
-        "0.0.0.0" | "::" => crate::journal::lock::host(),
-        other => other.to_owned(),
-    };
+    let reached = reached_at(address, platform.engine.is_local(), primary_address);
     let server_port =
         if *port == 8140 { String::new() } else { format!("\n  puppet config set serverport {port} --section main") };
     let project =
@@ -58,7 +57,7 @@ fn what_now(context: &Context, platform: &Platform) -> String {
         "{name} is up and proved: release {release}, agents reach it at {address}:{port}\n\n\
          attach an agent (this machine must be known to it as \"puppet\", or add its name to puppetserver.dns_alt_names):\n\
          \x20 puppet config set server puppet --section main{server_port}\n\
-         \x20 echo \"<address of {host}> puppet\" >> /etc/hosts\n\
+         \x20 echo \"{reached} puppet\" >> /etc/hosts\n\
          \x20 puppet agent --test --waitforcert 10\n\n\
          sign it:   pupperware{project} exec puppetserver -- puppetserver ca sign --certname NAME\n\
          status:    pupperware{project} status\n\
@@ -66,4 +65,39 @@ fn what_now(context: &Context, platform: &Platform) -> String {
         name = desired.project,
         release = desired.release,
     )
+}
+
+/// By which address agents reach a server that is published at `address`; where that is not known, words for it.
+fn reached_at(address: &str, local: bool, primary: impl Fn(IpAddr) -> Option<IpAddr>) -> String {
+    let everywhere = address.parse::<IpAddr>().ok().filter(IpAddr::is_unspecified);
+    match everywhere {
+        None => address.to_owned(),
+        Some(any) if local => primary(any)
+            .map_or_else(|| format!("<address of {}>", crate::journal::lock::host()), |address| address.to_string()),
+        Some(_) => "<address of the engine's machine>".to_owned(),
+    }
+}
+
+/// The address that this machine would send from to a far one of the same family, as its routes tell. Connecting a UDP
+/// socket sends no packet; the far addresses are reserved for documentation.
+fn primary_address(any: IpAddr) -> Option<IpAddr> {
+    let far = if any.is_ipv4() { "192.0.2.1" } else { "2001:db8::1" };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((far.parse::<IpAddr>().ok()?, 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_to_use_is_told_where_it_is_known() {
+        let primary = |any: IpAddr| any.is_ipv4().then_some(IpAddr::from([198, 51, 100, 7]));
+        assert_eq!(reached_at("0.0.0.0", true, primary), "198.51.100.7");
+        assert_eq!(reached_at("192.0.2.10", true, primary), "192.0.2.10");
+        assert!(reached_at("::", true, primary).starts_with("<address of "));
+        assert_eq!(reached_at("0.0.0.0", false, primary), "<address of the engine's machine>");
+    }
 }
