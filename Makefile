@@ -1,12 +1,12 @@
 # Two commands: `make up` brings a platform up, `make test` passes the tests. Both say what they install.
-.PHONY: up test unit engine prerequisites
+.PHONY: up test unit engine prerequisites test-prerequisites
 
 up: prerequisites
 	cargo build --release
 	./target/release/pupperware up $(ARGS)
 
 # Everything: unit tests, golden plans, CLI snapshots, and the scenarios against a real engine.
-test: prerequisites
+test: test-prerequisites
 	cargo test
 
 # Without an engine: unit tests, golden plans, CLI snapshots.
@@ -14,8 +14,11 @@ unit:
 	cargo test --lib --test cli --test plan
 
 # One scenario: make engine SCENARIO=name
-engine: prerequisites
+engine: test-prerequisites
 	cargo test --test engine -- --test-threads=1 $(SCENARIO)
 
 prerequisites:
 	sh scripts/prerequisites
+
+test-prerequisites:
+	sh scripts/prerequisites test

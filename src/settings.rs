@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::config::model::Track;
 use crate::config::problem::quote;
-use crate::config::types::{ChannelName, Setting};
+use crate::config::types::{ChannelName, ProjectName, Setting};
 use crate::config::validate::{Validated, check_code_dir, validate};
 use crate::config::{Config, Invalid, Problem, Severity, Source, render, source, tree};
 use crate::error::Error;
@@ -195,6 +195,24 @@ pub fn resolve(overrides: &Overrides, cwd: &Path) -> Result<Settings, Unresolved
         warnings: layers.problems,
         source,
     })
+}
+
+/// The project's name alone, for commands that go on where the rest of the configuration is wrong. Nothing when that
+/// rest leaves a doubt: another platform than the one that was meant must not be looked at.
+pub fn project(overrides: &Overrides, cwd: &Path) -> Option<ProjectName> {
+    if let Some(Sourced { value, .. }) = &overrides.project {
+        return ProjectName::parse(value).ok();
+    }
+    let Some(path) = discover::find(overrides.config.as_ref(), cwd).ok()? else { return Some(ProjectName::default()) };
+    let Validated { config, given, problems } = validate(tree::parse(&source::read(&path).ok()?.text), None);
+    let named = given.contains_key("project");
+    // The name itself, the whole file, or where none was found, any key that it could have been meant by.
+    let doubt = |p: &Problem| match p.path.as_str() {
+        "" | "project" => true,
+        path => !named && !path.contains('.'),
+    };
+    let errors = problems.iter().filter(|p| p.severity == Severity::Error);
+    (!errors.into_iter().any(doubt)).then_some(config.project)
 }
 
 struct Layers {

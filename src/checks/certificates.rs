@@ -3,10 +3,9 @@
 use x509_parser::pem::parse_x509_pem;
 
 use super::Check;
-use crate::desired::Desired;
+use crate::desired::labels;
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::observed::{Container, Observed};
+use crate::observed::Observed;
 
 /// Days before its end in which a certificate is worth a warning.
 const SOON_DAYS: i64 = 60;
@@ -19,25 +18,27 @@ const PLACES: [(&str, &str, &str); 4] = [
     ("certificate-postgres", "postgres", "/etc/pupperware/ssl/cert.pem"),
 ];
 
-/// One check a certificate; those of containers that do not exist are left out.
-pub(super) async fn all(engine: &Engine, desired: &Desired, observed: &Observed) -> Result<Vec<Check>> {
+/// One check a certificate.
+pub(super) async fn all(engine: &Engine, observed: &Observed) -> Vec<Check> {
     let mut checks = Vec::new();
     for (id, service, path) in PLACES {
-        let replica = desired.replicas.iter().find(|r| r.service == service);
-        let container = replica.and_then(|r| observed.containers.get(&r.spec.name));
-        let Some(container): Option<&Container> = container else { continue };
-        let file = engine.get_files(&container.found.id, path).await?.and_then(|f| f.into_iter().next());
-        checks.push(match file {
-            Some((_, pem)) => certificate(id, &pem),
-            None => Check::error(
+        let Some((name, container)) = observed.services().find(|(_, c)| c.label(labels::SERVICE) == service) else {
+            checks.push(Check::ok("certificates", id, format!("not known: there is no container of {service}")));
+            continue;
+        };
+        let file = engine.get_files(&container.found.id, path).await;
+        checks.push(match file.map(|found| found.and_then(|files| files.into_iter().next())) {
+            Ok(Some((_, pem))) => certificate(id, &pem),
+            Ok(None) => Check::error("certificates", id, format!("{path} is missing in {name}"), "run `pupperware up`"),
+            Err(e) => Check::error(
                 "certificates",
                 id,
-                format!("{path} is missing in {}", container.found.name),
-                "run `pupperware up`",
+                format!("{path} cannot be read in {name}: {e}"),
+                "see whether the engine is well, and run `pupperware up`",
             ),
         });
     }
-    Ok(checks)
+    checks
 }
 
 fn certificate(id: &'static str, pem: &[u8]) -> Check {

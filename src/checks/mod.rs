@@ -9,10 +9,31 @@ mod ports;
 
 use serde::Serialize;
 
+use std::net::IpAddr;
+
+use crate::desired::Desired;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
+use crate::images::DesiredImage;
+use crate::observed::Observed;
 use crate::plan::{Action, Plan};
-use crate::{desired::Desired, observed::Observed};
+
+/// Every check, in order: group and id.
+pub const ALL: [(&str, &str); 13] = [
+    ("engine", "engine-reachable"),
+    ("engine", "engine-api"),
+    ("engine", "engine-linux"),
+    ("machine", "disk-space"),
+    ("machine", "memory"),
+    ("machine", "clock"),
+    ("network", "port-published"),
+    ("images", "images-present"),
+    ("certificates", "certificate-ca"),
+    ("certificates", "certificate-puppetserver"),
+    ("certificates", "certificate-puppetdb"),
+    ("certificates", "certificate-postgres"),
+    ("platform", "platform-proved"),
+];
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,6 +45,8 @@ pub enum Severity {
     Warning,
     /// The platform does not work, or will not.
     Error,
+    /// Not known: an earlier check failed that this one needs.
+    Skipped,
 }
 
 /// One check's result.
@@ -53,26 +76,75 @@ impl Check {
     fn error(category: &'static str, id: &'static str, found: impl Into<String>, hint: impl Into<String>) -> Self {
         Check { id, category, severity: Severity::Error, found: found.into(), hint: Some(hint.into()) }
     }
+
+    /// What a command would have ended with.
+    fn failed(category: &'static str, id: &'static str, error: &Error) -> Self {
+        Check { id, category, severity: Severity::Error, found: error.to_string(), hint: error.hint.clone() }
+    }
+}
+
+/// What the checks look at.
+pub struct Ground<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// What its machine has.
+    pub info: &'a EngineInfo,
+    /// Where the server is to be published.
+    pub address: (IpAddr, u16),
+    /// The images that are needed.
+    pub images: &'a [DesiredImage],
+    /// The platform as it is.
+    pub observed: &'a Observed,
+    /// The platform as it should be, or why it cannot be on this machine.
+    pub desired: Result<&'a Desired, &'a Error>,
 }
 
 /// Every check.
-///
-/// # Errors
-/// Only when the engine goes away meanwhile.
-pub async fn all(engine: &Engine, info: &EngineInfo, desired: &Desired, observed: &Observed) -> Result<Vec<Check>> {
+pub async fn all(ground: &Ground<'_>) -> Vec<Check> {
+    let Ground { engine, info, observed, .. } = ground;
     let mut checks = vec![
-        Check::ok("engine", "engine-reachable", format!("{} (from {})", engine.endpoint.url, engine.endpoint.origin)),
+        reachable(engine),
         Check::ok("engine", "engine-api", format!("Docker {} with API {}.{}", info.version, info.api.0, info.api.1)),
         machine::linux(info),
         machine::disk(engine, info, 2),
-        machine::memory(info, desired),
+        match ground.desired {
+            Ok(desired) => machine::memory(info, desired),
+            Err(error) => Check::failed("machine", "memory", error),
+        },
         machine::clock(info),
-        ports::published(engine, desired, observed),
-        images(desired, observed),
+        ports::published(engine, ground.address, observed),
+        images(ground.images, observed),
     ];
-    checks.extend(certificates::all(engine, desired, observed).await?);
+    checks.extend(certificates::all(engine, observed).await);
     checks.push(platform(observed));
-    Ok(checks)
+    checks
+}
+
+/// Every check, where no engine answers.
+pub fn no_engine(error: &Error) -> Vec<Check> {
+    and_skipped(vec![Check::failed("engine", "engine-reachable", error)], "no engine")
+}
+
+/// Every check, where the engine is too old to be asked.
+pub fn old_engine(engine: &Engine, error: &Error) -> Vec<Check> {
+    and_skipped(vec![reachable(engine), Check::failed("engine", "engine-api", error)], "the engine is too old")
+}
+
+/// The checks that were made, and all later ones as skipped.
+fn and_skipped(mut made: Vec<Check>, why: &str) -> Vec<Check> {
+    let later = ALL.into_iter().skip(made.len());
+    made.extend(later.map(|(category, id)| Check {
+        id,
+        category,
+        severity: Severity::Skipped,
+        found: format!("skipped: {why}"),
+        hint: None,
+    }));
+    made
+}
+
+fn reachable(engine: &Engine) -> Check {
+    Check::ok("engine", "engine-reachable", format!("{} (from {})", engine.endpoint.url, engine.endpoint.origin))
 }
 
 /// What must hold before `up` changes anything.
@@ -96,7 +168,7 @@ pub fn before_up(
     }
     if starts_server {
         checks.push(machine::memory(info, desired));
-        checks.push(ports::published(engine, desired, observed));
+        checks.push(ports::published(engine, desired.address, observed));
     }
     match checks.into_iter().find(|c| c.severity == Severity::Error) {
         None => Ok(()),
@@ -110,11 +182,11 @@ pub fn before_up(
     }
 }
 
-fn images(desired: &Desired, observed: &Observed) -> Check {
+fn images(images: &[DesiredImage], observed: &Observed) -> Check {
     let missing: Vec<&str> =
-        desired.images.iter().filter(|i| !observed.has_image(&i.reference)).map(|i| i.component.as_str()).collect();
+        images.iter().filter(|i| !observed.has_image(&i.reference)).map(|i| i.component.as_str()).collect();
     if missing.is_empty() {
-        return Check::ok("images", "images-present", format!("all images of release {} are here", desired.release));
+        return Check::ok("images", "images-present", "all images of the release are here");
     }
     Check::warning(
         "images",

@@ -3,18 +3,19 @@
 use std::net::{IpAddr, TcpListener};
 
 use super::Check;
-use crate::desired::Desired;
+use crate::desired::{PRIMARY, labels};
 use crate::engine::Engine;
 use crate::engine::found::FoundPort;
-use crate::observed::{Container, Observed};
+use crate::observed::Observed;
 
 /// Held by our own server (which may be about to be replaced), or free.
-pub(super) fn published(engine: &Engine, desired: &Desired, observed: &Observed) -> Check {
-    let (address, port) = desired.address;
-    let server =
-        desired.primary().and_then(|r| observed.containers.get(&r.spec.name)).filter(|c| Container::running(c));
-    let ours = server.map_or(&[][..], |c| &c.found.ports);
-    held(address, port, ours, observed).unwrap_or_else(|| free(engine, address, port))
+pub(super) fn published(engine: &Engine, (address, port): (IpAddr, u16), observed: &Observed) -> Check {
+    let ours: Vec<FoundPort> = observed
+        .services()
+        .filter(|(_, c)| c.label(labels::SERVICE) == PRIMARY && c.running())
+        .flat_map(|(_, c)| c.found.ports.iter().copied())
+        .collect();
+    held(address, port, &ours, observed).unwrap_or_else(|| free(engine, address, port))
 }
 
 /// What is known from the engine's containers; nothing when none of them holds the port.

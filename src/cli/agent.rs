@@ -26,11 +26,12 @@ pub enum AgentCommand {
 
 /// Run Puppet on agents, once.
 ///
-/// The exit code follows Puppet's detailed ones: 0 nothing changed, 2 something changed, 4 something failed, 6 both.
+/// The exit code follows Puppet's detailed ones, of all runs together: 0 nothing changed, 2 something changed, 4
+/// something failed, 6 both; and 1 when an agent applied no catalog.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware agent run                             every agent\n  \
-    pupperware agent run agent-1.example --noop      one, without changes\n  \
+    pupperware agent run pupperware-agent-1 --noop   one, without changes\n  \
     pupperware agent run --environment dev -o json   for programs")]
 pub struct AgentRunArgs {
     /// The agents, by certname [default: all].

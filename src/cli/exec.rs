@@ -10,8 +10,8 @@ use super::service::ServiceRef;
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware exec puppetserver -- puppetserver ca list --all\n  \
-    pupperware exec compiler.2 -- bash\n  \
-    pupperware exec -i postgres -- psql -U puppetdb < query.sql")]
+    pupperware exec agent.1 -- bash\n  \
+    pupperware exec -i postgres -- psql -U postgres puppetdb < query.sql")]
 pub struct ExecArgs {
     /// Run it as this user, or user:group.
     #[arg(short, long, value_name = "USER")]

@@ -1,12 +1,15 @@
 //! Commands that only look: `pupperware status`, `doctor` and `channels`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::report::output::Output;
 
 /// Show what runs, and whether it is well.
 ///
-/// Services and their replicas, health, release and channel, and whether the platform is proved as it runs now.
+/// Services and their replicas, health, release and channel, whether the platform is proved as it runs now, and drift:
+/// whether `up` would change something.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware status           a table\n  \
@@ -14,6 +17,15 @@ use crate::report::output::Output;
     pupperware status -o json   for programs\n  \
     pupperware status --watch   a new table at every change, until Ctrl-C")]
 pub struct StatusArgs {
+    /// What `up` would take from the environment: drift is told against it.
+    #[arg(long, env = "PUPPERWARE_CODE", hide = true)]
+    pub code: Option<PathBuf>,
+    /// The same.
+    #[arg(long, env = "PUPPERWARE_CHANNEL", hide = true)]
+    pub channel: Option<String>,
+    /// The same.
+    #[arg(long, env = "PUPPERWARE_RELEASE", hide = true)]
+    pub release: Option<semver::Version>,
     /// Exit 3 unless every service is ready and the platform is proved.
     #[arg(long)]
     pub check: bool,
@@ -28,6 +40,7 @@ pub struct StatusArgs {
 /// Check the engine and the platform for known problems.
 ///
 /// Each check has an id, a severity and a hint. Warnings do not fail the command; failed checks do, with exit code 3.
+/// An engine that does not answer is a failed check, too; those that need it are skipped.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware doctor                      every check\n  \

@@ -10,8 +10,8 @@ use super::service::ServiceRef;
 /// Without names, the whole platform stops, in the order that lets every service finish what it does.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
-    pupperware stop              the whole platform\n  \
-    pupperware stop compiler.2   one replica")]
+    pupperware stop           the whole platform\n  \
+    pupperware stop agent.1   one replica")]
 pub struct StopArgs {
     /// The services, or replicas of them, to stop.
     #[arg(value_name = "SERVICE")]

@@ -15,7 +15,7 @@ use super::time::Since;
 #[command(after_long_help = "Examples:\n  \
     pupperware logs                          everything so far\n  \
     pupperware logs -f -n 20 puppetserver    the last 20 lines, then what comes\n  \
-    pupperware logs --since 10m compiler.2   one replica's last ten minutes")]
+    pupperware logs --since 10m agent.1      one replica's last ten minutes")]
 pub struct LogsArgs {
     /// The services, or replicas of them.
     #[arg(value_name = "SERVICE")]

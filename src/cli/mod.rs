@@ -36,7 +36,7 @@ use clap::{CommandFactory, FromArgMatches};
     about = "A whole Puppet platform in containers, from one program",
     long_about = "A whole Puppet platform in containers, from one program.\n\n\
         Pupperware installs, verifies, changes and removes a Puppet platform (PostgreSQL, PuppetDB, Puppet Server, \
-        compilers, agents) on any Docker Engine. What it starts are ordinary containers, volumes and networks.",
+        agents) on any Docker Engine. What it starts are ordinary containers, volumes and networks.",
     after_long_help = "Examples:\n  \
         pupperware up                     install or converge, then prove it\n  \
         pupperware status                 what runs, and whether it is well\n  \

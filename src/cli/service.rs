@@ -1,4 +1,4 @@
-//! How a service, or one replica of it, is named on the command line: `puppetserver`, `compiler.2`.
+//! How a service, or one replica of it, is named on the command line: `puppetserver`, `agent.1`.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -21,7 +21,7 @@ impl FromStr for ServiceRef {
             None => (text, None),
             Some((service, number)) => match number.parse() {
                 Ok(number) => (service, Some(number)),
-                Err(_) => return Err(format!("`{number}` is no replica number; write it like compiler.2")),
+                Err(_) => return Err(format!("`{number}` is no replica number; write it like agent.1")),
             },
         };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -45,15 +45,15 @@ mod tests {
 
     #[test]
     fn a_replica_follows_the_dot() {
-        let parsed: ServiceRef = "compiler.2".parse().unwrap();
-        assert_eq!((parsed.service.as_str(), parsed.replica.map(NonZeroU32::get)), ("compiler", Some(2)));
-        assert_eq!(parsed.to_string(), "compiler.2");
+        let parsed: ServiceRef = "agent.2".parse().unwrap();
+        assert_eq!((parsed.service.as_str(), parsed.replica.map(NonZeroU32::get)), ("agent", Some(2)));
+        assert_eq!(parsed.to_string(), "agent.2");
         assert_eq!("puppetdb".parse::<ServiceRef>().unwrap().replica, None);
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "compiler.0", "compiler.x", ".1", "../etc", "Web", "a.1.2"] {
+        for text in ["", "agent.0", "agent.x", ".1", "../etc", "Web", "a.1.2"] {
             assert!(text.parse::<ServiceRef>().is_err(), "{text}");
         }
     }

@@ -42,7 +42,7 @@ impl Tabular for Runs {
     }
 }
 
-/// Runs the chosen agents side by side. The exit code is the worst of Puppet's detailed ones.
+/// Runs the chosen agents side by side. The exit code is Puppet's detailed one of all runs together.
 pub(super) async fn run(global: &GlobalArgs, args: &AgentArgs, report: &Report) -> Result<u8> {
     let AgentCommand::Run(args) = &args.command;
     let context = Context::new(global, &Extra::default(), report)?;
@@ -64,19 +64,13 @@ pub(super) async fn run(global: &GlobalArgs, args: &AgentArgs, report: &Report) 
     let runs = chosen.map(|(name, certname)| one(&engine, args, name, certname));
     let runs = Runs { runs: futures_util::future::try_join_all(runs).await? };
     print_data(args.output, &Document::new(&runs))?;
-    let worst = runs.runs.iter().map(|r| severity(r.code)).max().unwrap_or(0);
-    Ok(worst)
+    Ok(agent::combined(runs.runs.iter().map(|r| r.code)))
 }
 
 impl Tabular for &Runs {
     fn table(&self) -> Table {
         (*self).table()
     }
-}
-
-/// Order of Puppet's codes by how bad they are is nearly their order as numbers; 1 (no run) is the worst.
-fn severity(code: i64) -> u8 {
-    u8::try_from(code).unwrap_or(1)
 }
 
 async fn one(engine: &crate::engine::Engine, args: &AgentRunArgs, name: &str, certname: &str) -> Result<Run> {

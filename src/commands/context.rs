@@ -11,6 +11,7 @@ use crate::desired::{self, Desired, Origin};
 use crate::engine::connect::{self, Choice};
 use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
+use crate::images::{self, Debian, DesiredImage};
 use crate::observed::{self, Observed};
 use crate::release::{self, Manifest, Release};
 use crate::report::{Report, terminal};
@@ -26,6 +27,22 @@ pub struct Context {
     pub yes: bool,
     choice: Choice,
     working_dir: PathBuf,
+}
+
+/// What is known before anything is sized: a machine that is too small for a platform can still build its images.
+pub struct Supply {
+    /// The engine.
+    pub engine: Engine,
+    /// What the engine's machine has.
+    pub info: EngineInfo,
+    /// The release that applies.
+    pub release: Release,
+    /// The Debian below its images.
+    pub debian: Debian,
+    /// Its images, in build order.
+    pub images: Vec<DesiredImage>,
+    /// The platform as it is.
+    pub observed: Observed,
 }
 
 /// A platform with everything known about it.
@@ -59,19 +76,8 @@ impl Context {
     /// # Errors
     /// The configuration is wrong: all its errors at once.
     pub fn new(global: &GlobalArgs, extra: &Extra, report: &Report) -> Result<Self> {
-        let working_dir =
-            std::env::current_dir().map_err(|e| Error::failed("cannot tell the working directory").because(e))?;
-        let overrides = Overrides {
-            config: sourced(global.config.clone(), "--config", "PUPPERWARE_CONFIG"),
-            project: sourced(global.project.clone(), "--project", "PUPPERWARE_PROJECT"),
-            channel: sourced(extra.release.and_then(|r| r.channel.clone()), "--channel", "PUPPERWARE_CHANNEL"),
-            release: sourced(
-                extra.release.and_then(|r| r.release.as_ref().map(ToString::to_string)),
-                "--release",
-                "PUPPERWARE_RELEASE",
-            ),
-            code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
-        };
+        let working_dir = working_dir()?;
+        let overrides = overrides(global, extra);
         let color = terminal::stderr_takes_color();
         let settings = settings::resolve(&overrides, &working_dir).map_err(|e| e.into_error(color))?;
         for warning in &settings.warnings {
@@ -80,8 +86,7 @@ impl Context {
                 None => report.warn(format!("{}: {}", warning.path, warning.message)),
             }
         }
-        let choice = Choice { host: global.host.clone(), context: global.context.clone() };
-        Ok(Context { report: report.clone(), settings, yes: global.yes, choice, working_dir })
+        Ok(Context { report: report.clone(), settings, yes: global.yes, choice: choice(global), working_dir })
     }
 
     /// The project's name.
@@ -94,7 +99,7 @@ impl Context {
     /// # Errors
     /// The address cannot be used.
     pub fn engine(&self) -> Result<Engine> {
-        connect::connect(connect::resolve(&self.choice, &|name| std::env::var(name).ok())?)
+        connect_to(&self.choice)
     }
 
     /// The engine and the platform as it is.
@@ -107,21 +112,57 @@ impl Context {
         Ok((engine, observed))
     }
 
-    /// Everything.
+    /// Everything that needs no sizes.
     ///
     /// # Errors
-    /// The engine's, an unknown release, data of an unknown stream, a machine that is too small.
-    pub async fn platform(&self) -> Result<Platform> {
+    /// The engine's, an unknown release, data of an unknown stream.
+    pub async fn supply(&self) -> Result<Supply> {
         let engine = self.engine()?;
         let info = async { engine.info().await.map_err(Error::from) };
         let (info, observed) = tokio::try_join!(info, observed::snapshot(&engine, self.project()))?;
+        self.supplied(engine, info, observed)
+    }
+
+    /// The same, of an engine that was asked already.
+    ///
+    /// # Errors
+    /// An unknown release.
+    pub fn supplied(&self, engine: Engine, info: EngineInfo, observed: Observed) -> Result<Supply> {
+        let release = self.release(&observed)?;
+        let debian = images::debian(&release)?;
+        let images = desired::images(&self.settings.config, &release)?;
+        Ok(Supply { engine, info, release, debian, images, observed })
+    }
+
+    /// Everything.
+    ///
+    /// # Errors
+    /// As [`Context::supply`], and a machine that is too small.
+    pub async fn platform(&self) -> Result<Platform> {
+        let Supply { engine, info, release, observed, .. } = self.supply().await?;
+        let (sizing, desired) = self.desired(&release, machine(&info))?;
+        Ok(Platform { engine, info, release, sizing, desired, observed })
+    }
+
+    /// The platform as it should be, of this release on this machine.
+    ///
+    /// # Errors
+    /// A machine that is too small.
+    pub fn desired(&self, release: &Release, machine: Machine) -> Result<(Sizing, Desired)> {
+        let sizing = sizing::size(&self.settings.config, machine)?;
+        let desired = desired::build(&self.settings.config, release, &sizing, &self.origin())?;
+        Ok((sizing, desired))
+    }
+
+    /// The release that applies: the one that was named, or that the platform runs.
+    ///
+    /// # Errors
+    /// There is no such release, or it is not one that the platform can go to.
+    pub fn release(&self, observed: &Observed) -> Result<Release> {
         let manifest = Manifest::embedded()?;
         let config = &self.settings.config;
         let channel = config.channel().map(ToString::to_string);
-        let release = release::choose(&manifest, channel.as_deref(), config.release(), &observed.lineage())?.clone();
-        let sizing = sizing::size(config, Machine { cpus: info.cpus, memory_bytes: info.memory_bytes })?;
-        let desired = desired::build(config, &release, &sizing, &self.origin())?;
-        Ok(Platform { engine, info, release, sizing, desired, observed })
+        Ok(release::choose(&manifest, channel.as_deref(), config.release(), &observed.lineage())?.clone())
     }
 
     fn origin(&self) -> Origin {
@@ -131,6 +172,49 @@ impl Context {
             config_file: file.unwrap_or_else(|| self.working_dir.join("pupperware.yaml").display().to_string()),
         }
     }
+}
+
+/// The engine and the project's name without the rest of the configuration, which is wrong; nothing when the name is
+/// in doubt.
+///
+/// # Errors
+/// The engine's address cannot be used.
+pub fn without_settings(global: &GlobalArgs) -> Result<Option<(String, Engine)>> {
+    match settings::project(&overrides(global, &Extra::default()), &working_dir()?) {
+        Some(project) => Ok(Some((project.to_string(), connect_to(&choice(global))?))),
+        None => Ok(None),
+    }
+}
+
+fn working_dir() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|e| Error::failed("cannot tell the working directory").because(e))
+}
+
+fn choice(global: &GlobalArgs) -> Choice {
+    Choice { host: global.host.clone(), context: global.context.clone() }
+}
+
+fn connect_to(choice: &Choice) -> Result<Engine> {
+    connect::connect(connect::resolve(choice, &|name| std::env::var(name).ok())?)
+}
+
+fn overrides(global: &GlobalArgs, extra: &Extra) -> Overrides {
+    Overrides {
+        config: sourced(global.config.clone(), "--config", "PUPPERWARE_CONFIG"),
+        project: sourced(global.project.clone(), "--project", "PUPPERWARE_PROJECT"),
+        channel: sourced(extra.release.and_then(|r| r.channel.clone()), "--channel", "PUPPERWARE_CHANNEL"),
+        release: sourced(
+            extra.release.and_then(|r| r.release.as_ref().map(ToString::to_string)),
+            "--release",
+            "PUPPERWARE_RELEASE",
+        ),
+        code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
+    }
+}
+
+/// What sizes follow.
+pub fn machine(info: &EngineInfo) -> Machine {
+    Machine { cpus: info.cpus, memory_bytes: info.memory_bytes }
 }
 
 /// A value with whether a flag or a variable gave it. clap has merged the two; equal to the variable means from it.

@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 
-use super::context::{Context, Extra};
-use crate::checks::{self, Check, Severity};
+use super::context::{Context, Extra, machine};
+use crate::checks::{self, Check, Ground, Severity};
 use crate::cli::global::GlobalArgs;
 use crate::cli::inspect::DoctorArgs;
+use crate::desired;
+use crate::engine::Cause;
 use crate::error::{Error, Kind, Result};
+use crate::observed;
 use crate::report::Report;
 use crate::report::output::{Document, Output, Tabular, print_data};
 use crate::report::table::{Cell, Table, Tone};
@@ -26,6 +29,7 @@ impl Tabular for Checks {
                 Severity::Ok => ("ok", Tone::Good),
                 Severity::Warning => ("warning", Tone::Warn),
                 Severity::Error => ("error", Tone::Bad),
+                Severity::Skipped => ("-", Tone::Warn),
             };
             table.row([check.id.into(), Cell::toned(word, tone), check.found.as_str().into()]);
         }
@@ -33,20 +37,20 @@ impl Tabular for Checks {
     }
 }
 
-/// Runs the checks; exit 3 when one found an error.
+/// Runs the checks; exit 3 when one found an error, or could not be made.
 pub(super) async fn run(global: &GlobalArgs, args: &DoctorArgs, report: &Report) -> Result<u8> {
-    let context = Context::new(global, &Extra::default(), report)?;
-    let platform = context.platform().await?;
-    let mut checks = checks::all(&platform.engine, &platform.info, &platform.desired, &platform.observed).await?;
-    if let Some(unknown) = args.check.iter().find(|id| !checks.iter().any(|c| c.id == id.as_str())) {
-        let known: Vec<&str> = checks.iter().map(|c| c.id).collect();
-        return Err(Error::usage(format!("there is no check \"{unknown}\" here"))
-            .hint(format!("there are {}", known.join(", "))));
+    let known = checks::ALL.map(|(_, id)| id);
+    if let Some(unknown) = args.check.iter().find(|id| !known.contains(&id.as_str())) {
+        return Err(
+            Error::usage(format!("there is no check \"{unknown}\"")).hint(format!("there are {}", known.join(", ")))
+        );
     }
+    let context = Context::new(global, &Extra::default(), report)?;
+    let mut checks = examine(&context).await?;
     if !args.check.is_empty() {
         checks.retain(|c| args.check.iter().any(|id| id == c.id));
     }
-    let ok = checks.iter().all(|c| c.severity != Severity::Error);
+    let ok = checks.iter().all(|c| matches!(c.severity, Severity::Ok | Severity::Warning));
     let document = Checks { ok, checks };
     let hints: Vec<String> =
         document.checks.iter().filter_map(|c| Some(format!("{}: {}\n", c.id, c.hint.as_ref()?))).collect();
@@ -55,4 +59,32 @@ pub(super) async fn run(global: &GlobalArgs, args: &DoctorArgs, report: &Report)
         terminal::out(&format!("\nwhat to do:\n  {}", hints.join("  ")))?;
     }
     Ok(if ok { 0 } else { Kind::Differs.exit_code() })
+}
+
+/// All checks. What stops other commands, an engine that does not answer or a small machine, is a result here.
+async fn examine(context: &Context) -> Result<Vec<Check>> {
+    let engine = match context.engine() {
+        Ok(engine) => engine,
+        Err(error) => return Ok(checks::no_engine(&error)),
+    };
+    let info = match engine.info().await {
+        Ok(info) => info,
+        Err(error) if error.cause == Cause::TooOld => return Ok(checks::old_engine(&engine, &error.into())),
+        Err(error) => return Ok(checks::no_engine(&error.into())),
+    };
+    let observed = match observed::snapshot(&engine, context.project()).await {
+        Ok(observed) => observed,
+        Err(error) => return Ok(checks::no_engine(&error)),
+    };
+    let supply = context.supplied(engine, info, observed)?;
+    let desired = context.desired(&supply.release, machine(&supply.info));
+    let ground = Ground {
+        engine: &supply.engine,
+        info: &supply.info,
+        address: desired::address(&context.settings.config),
+        images: &supply.images,
+        observed: &supply.observed,
+        desired: desired.as_ref().map(|(_, desired)| desired),
+    };
+    Ok(checks::all(&ground).await)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::change::{self, Change, Outcome};
-use super::context::{Context, Extra, Platform};
+use super::context::{Context, Extra, Supply};
 use crate::cli::change::ChangeArgs;
 use crate::cli::global::GlobalArgs;
 use crate::cli::images::{ImagesArgs, ImagesCommand, ImagesLoadArgs, ImagesSaveArgs, SelectionArgs};
@@ -62,8 +62,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &ImagesArgs, report: &Report)
             get(global, selection, wanted, report).await
         }
         ImagesCommand::List(selection) => {
-            let (_, platform) = load_platform(global, selection, report).await?;
-            list(&platform, selection).await?;
+            let (_, supply) = load_supply(global, selection, report).await?;
+            list(&supply, selection).await?;
             Ok(0)
         }
         ImagesCommand::Save(args) => save(global, args, report).await,
@@ -71,21 +71,21 @@ pub(super) async fn run(global: &GlobalArgs, args: &ImagesArgs, report: &Report)
     }
 }
 
-async fn load_platform(global: &GlobalArgs, selection: &SelectionArgs, report: &Report) -> Result<(Context, Platform)> {
+async fn load_supply(global: &GlobalArgs, selection: &SelectionArgs, report: &Report) -> Result<(Context, Supply)> {
     if let Some(wrong) = selection.components.iter().find(|c| !images::COMPONENTS.contains(&c.as_str())) {
         return Err(Error::usage(format!("there is no component \"{wrong}\""))
             .hint(format!("there are {}", images::COMPONENTS.join(", "))));
     }
     let extra = Extra { release: Some(&selection.release), code: None };
     let context = Context::new(global, &extra, report)?;
-    let platform = context.platform().await?;
-    Ok((context, platform))
+    let supply = context.supply().await?;
+    Ok((context, supply))
 }
 
 /// The chosen images.
-fn chosen<'p>(platform: &'p Platform, selection: &'p SelectionArgs) -> impl Iterator<Item = &'p DesiredImage> {
+fn chosen<'p>(supply: &'p Supply, selection: &'p SelectionArgs) -> impl Iterator<Item = &'p DesiredImage> {
     let all = selection.components.is_empty();
-    platform.desired.images.iter().filter(move |i| all || selection.components.contains(&i.component))
+    supply.images.iter().filter(move |i| all || selection.components.contains(&i.component))
 }
 
 async fn get(
@@ -94,41 +94,38 @@ async fn get(
     wanted: impl Fn(&Source) -> bool,
     report: &Report,
 ) -> Result<u8> {
-    let (context, platform) = load_platform(global, selection, report).await?;
+    let (context, supply) = load_supply(global, selection, report).await?;
     let components: Vec<String> =
-        chosen(&platform, selection).filter(|i| wanted(&i.source)).map(|i| i.component.clone()).collect();
+        chosen(&supply, selection).filter(|i| wanted(&i.source)).map(|i| i.component.clone()).collect();
     if components.is_empty() {
         context.report.note(format!(
             "release {} has no image to get this way; `pupperware images list` shows where each comes from",
-            platform.desired.release
+            supply.release.version
         ));
         return Ok(0);
     }
-    let change = Change {
-        command: "images",
-        engine: &platform.engine,
-        release: platform.release.version.clone(),
-        channel: None,
-    };
+    let change =
+        Change { command: "images", engine: &supply.engine, release: supply.release.version.clone(), channel: None };
     let args = ChangeArgs {
         dry_run: false,
         output: Output::Table,
         timeout: std::time::Duration::from_secs(3600),
         wait_lock: None,
     };
-    let plan = |observed: &crate::observed::Observed| Ok(plan::images(&platform.desired, observed, &components));
-    match change::run(&context, &change, &args, &platform.observed, plan).await? {
+    let plan =
+        |observed: &crate::observed::Observed| Ok(plan::images(&supply.images, &supply.debian, observed, &components));
+    match change::run(&context, &change, &args, &supply.observed, plan).await? {
         Outcome::Nothing => context.report.note("nothing to do: all images are here"),
         Outcome::Done | Outcome::Shown(_) => {}
     }
-    list(&platform, selection).await?;
+    list(&supply, selection).await?;
     Ok(0)
 }
 
-async fn list(platform: &Platform, selection: &SelectionArgs) -> Result<()> {
+async fn list(supply: &Supply, selection: &SelectionArgs) -> Result<()> {
     let mut rows = Vec::new();
-    for image in chosen(platform, selection) {
-        let found = platform.engine.find_image(&image.reference).await?;
+    for image in chosen(supply, selection) {
+        let found = supply.engine.find_image(&image.reference).await?;
         let packages = found.as_ref().and_then(|f| f.labels.get(images::PACKAGES_LABEL)).map(String::as_str);
         rows.push(Row {
             component: image.component.clone(),
@@ -139,25 +136,25 @@ async fn list(platform: &Platform, selection: &SelectionArgs) -> Result<()> {
             size: found.as_ref().map(|f| f.size),
         });
     }
-    print_data(selection.output, &Document::new(Images { release: platform.desired.release.clone(), images: rows }))
+    print_data(selection.output, &Document::new(Images { release: supply.release.version.to_string(), images: rows }))
 }
 
 /// One archive with everything that a machine without a network needs, the image of never-started containers too.
 async fn save(global: &GlobalArgs, args: &ImagesSaveArgs, report: &Report) -> Result<u8> {
-    let (context, platform) = load_platform(global, &args.images, report).await?;
-    let wanted: Vec<&DesiredImage> = chosen(&platform, &args.images).collect();
+    let (context, supply) = load_supply(global, &args.images, report).await?;
+    let wanted: Vec<&DesiredImage> = chosen(&supply, &args.images).collect();
     let missing: Vec<&str> =
-        wanted.iter().filter(|i| !platform.observed.has_image(&i.reference)).map(|i| i.component.as_str()).collect();
+        wanted.iter().filter(|i| !supply.observed.has_image(&i.reference)).map(|i| i.component.as_str()).collect();
     if !missing.is_empty() {
         return Err(Error::failed(format!("not on this engine: {}", missing.join(", ")))
             .hint("make them first with `pupperware images build`"));
     }
-    lock::ensure_anchor(&platform.engine).await?;
+    lock::ensure_anchor(&supply.engine).await?;
     let anchor = lock::anchor_image();
     let mut references: Vec<&str> = wanted.iter().map(|i| i.reference.as_str()).collect();
     references.push(&anchor);
     context.report.note(format!("saving {} images to {}", references.len(), args.file.display()));
-    let size = platform.engine.save_images(&references, &args.file).await?;
+    let size = supply.engine.save_images(&references, &args.file).await?;
     terminal::out(&format!("{}: {}\n", args.file.display(), show_size(size >> 20 << 20)))?;
     Ok(0)
 }

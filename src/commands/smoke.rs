@@ -1,7 +1,7 @@
 //! `pupperware smoke`: the end-to-end proof for CI, with a throw-away agent.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -47,11 +47,28 @@ impl Tabular for Smoke {
     }
 }
 
-/// Listens to the plan's events, and turns the steps that prove something into cases.
+/// Listens to the plans' events, and turns the steps that prove something into cases.
 struct Cases {
     inner: Report,
-    open: Mutex<Vec<(usize, &'static str)>>,
-    done: Arc<Mutex<Vec<Case>>>,
+    tally: Arc<Mutex<Tally>>,
+}
+
+/// What was tried so far.
+#[derive(Default)]
+struct Tally {
+    /// True once a plan was begun: before that, nothing was touched.
+    begun: bool,
+    open: Vec<Open>,
+    done: Vec<Case>,
+    /// How many of them are of plans that ended.
+    earlier: usize,
+}
+
+/// A case under way.
+struct Open {
+    id: usize,
+    name: &'static str,
+    since: Instant,
 }
 
 /// What a step proves.
@@ -67,26 +84,48 @@ fn proves(kind: &str) -> Option<&'static str> {
     }
 }
 
-impl Reporter for Cases {
-    fn event(&self, event: &Event) {
-        let close = |id: usize, elapsed_ms: u64, failure: Option<String>| {
-            let open = self.open.lock().expect("not held over a panic");
-            if let Some((_, name)) = open.iter().find(|(i, _)| *i == id) {
-                let case = Case { name: (*name).to_owned(), elapsed_ms, failure };
-                self.done.lock().expect("not held over a panic").push(case);
-            }
-        };
+impl Tally {
+    fn take(&mut self, event: &Event) {
         match event {
-            Event::PlanStarted { .. } => self.open.lock().expect("not held over a panic").clear(),
+            Event::PlanStarted { .. } => self.begun = true,
             Event::StepStarted { id, kind, .. } => {
                 if let Some(name) = proves(kind) {
-                    self.open.lock().expect("not held over a panic").push((*id, name));
+                    self.open.push(Open { id: *id, name, since: Instant::now() });
                 }
             }
-            Event::StepFinished { id, elapsed_ms, .. } => close(*id, *elapsed_ms, None),
-            Event::StepFailed { id, elapsed_ms, error } => close(*id, *elapsed_ms, Some(error.clone())),
+            Event::StepFinished { id, elapsed_ms, .. } => self.close(*id, *elapsed_ms, None),
+            Event::StepFailed { id, elapsed_ms, error } => self.close(*id, *elapsed_ms, Some(error.clone())),
             _ => {}
         }
+    }
+
+    fn close(&mut self, id: usize, elapsed_ms: u64, failure: Option<String>) {
+        if let Some(at) = self.open.iter().position(|open| open.id == id) {
+            let name = self.open.remove(at).name.to_owned();
+            self.done.push(Case { name, elapsed_ms, failure });
+        }
+    }
+
+    /// A plan ended. What was under way when it was cut short has no event of its own, and has failed with it; and a
+    /// failure outside of all cases is one itself, named `part`: no failure may look green to who reads only the cases.
+    fn ended<T>(&mut self, part: &str, outcome: &Result<T>) {
+        if let Err(error) = outcome {
+            let failure = Some(error.what.clone());
+            for open in self.open.drain(..) {
+                let elapsed_ms = u64::try_from(open.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.done.push(Case { name: open.name.to_owned(), elapsed_ms, failure: failure.clone() });
+            }
+            if self.done[self.earlier..].iter().all(|case| case.failure.is_none()) {
+                self.done.push(Case { name: part.to_owned(), elapsed_ms: 0, failure });
+            }
+        }
+        self.earlier = self.done.len();
+    }
+}
+
+impl Reporter for Cases {
+    fn event(&self, event: &Event) {
+        self.tally.lock().expect("not held over a panic").take(event);
         self.inner.event(event.clone());
     }
 }
@@ -95,8 +134,8 @@ impl Reporter for Cases {
 pub(super) async fn run(global: &GlobalArgs, args: &SmokeArgs, report: &Report) -> Result<u8> {
     let mut context = Context::new(global, &Extra::default(), report)?;
     let platform = context.platform().await?;
-    let done = Arc::new(Mutex::new(Vec::new()));
-    context.report = Report::new(Cases { inner: report.clone(), open: Mutex::default(), done: done.clone() });
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    context.report = Report::new(Cases { inner: report.clone(), tally: tally.clone() });
     let certname = format!("{}-smoke-{}", context.project(), random()?);
     let change =
         Change { command: "smoke", engine: &platform.engine, release: platform.release.version.clone(), channel: None };
@@ -106,20 +145,18 @@ pub(super) async fn run(global: &GlobalArgs, args: &SmokeArgs, report: &Report) 
     })
     .await;
     // A platform that does not run was never touched; everything else is cleaned up, a failed smoke too.
-    let touched = !done.lock().expect("not held over a panic").is_empty();
-    let cleaned = if touched {
-        change::locked(&context, &change, patience, args.timeout, |o| plan::smoke_cleanup(&platform.desired, o))
-            .await
-            .map(|_| ())
-    } else {
-        Ok(())
+    let begun = tally.lock().expect("not held over a panic").begun;
+    let proved = match proved {
+        Err(error) if !begun => return Err(error),
+        outcome => outcome,
     };
-    let failure = match proved {
-        Err(error) if !touched => return Err(error),
-        outcome => outcome.err(),
-    };
-    let cases = done.lock().expect("not held over a panic").clone();
-    let passed = cases.iter().all(|c| c.failure.is_none());
+    tally.lock().expect("not held over a panic").ended("the proof goes through", &proved);
+    let cleaned =
+        change::locked(&context, &change, patience, args.timeout, |o| plan::smoke_cleanup(&platform.desired, o)).await;
+    tally.lock().expect("not held over a panic").ended("nothing is left behind", &cleaned);
+
+    let cases = tally.lock().expect("not held over a panic").done.clone();
+    let passed = proved.is_ok() && cleaned.is_ok() && cases.iter().all(|c| c.failure.is_none());
     let smoke = Smoke { certname, passed, cases };
     match args.output {
         SmokeOutput::Table => print_data(Output::Table, &smoke)?,
@@ -128,10 +165,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &SmokeArgs, report: &Report) 
             terminal::out(&junit::suite(&format!("pupperware smoke {}", context.project()), &junit_cases(&smoke)))?
         }
     }
-    match failure {
-        Some(error) => Err(error),
-        None => cleaned.map(|()| 0),
-    }
+    proved.and(cleaned).map(|_| 0)
 }
 
 fn junit_cases(smoke: &Smoke) -> Vec<junit::Case<'_>> {
@@ -148,4 +182,58 @@ fn random() -> Result<String> {
     getrandom::fill(&mut bytes)
         .map_err(|e| Error::failed("the system gives no random numbers").because(anyhow::anyhow!("{e}")))?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::event::Stage;
+
+    fn started(id: usize, kind: &str) -> Event {
+        let (kind, resource) = (kind.to_owned(), String::new());
+        Event::StepStarted { id, stage: Stage::Proof, kind, resource, service: None, cause: String::new() }
+    }
+
+    fn finished(id: usize) -> Event {
+        Event::StepFinished { id, elapsed_ms: 5, outcome: None }
+    }
+
+    fn tally(events: &[Event]) -> Tally {
+        let mut tally = Tally::default();
+        for event in events {
+            tally.take(event);
+        }
+        tally
+    }
+
+    fn failures(tally: &Tally) -> Vec<(&str, &str)> {
+        tally.done.iter().filter_map(|c| Some((c.name.as_str(), c.failure.as_deref()?))).collect()
+    }
+
+    #[test]
+    fn a_proof_that_is_cut_short_fails_its_case() {
+        let mut tally = tally(&[started(1, "issue_credentials"), finished(1), started(4, "prove")]);
+        tally.ended("the proof goes through", &Err::<(), _>(Error::failed("puppetdb died: exit code 1")));
+        assert_eq!(failures(&tally), [(proves("prove").unwrap(), "puppetdb died: exit code 1")]);
+        let suite =
+            junit::suite("s", &junit_cases(&Smoke { certname: String::new(), passed: false, cases: tally.done }));
+        assert!(suite.contains("tests=\"2\" failures=\"1\""), "{suite}");
+    }
+
+    #[test]
+    fn a_failure_outside_of_all_cases_is_one_itself() {
+        let mut tally = tally(&[started(1, "issue_credentials"), finished(1), started(2, "create_container")]);
+        tally.ended("the proof goes through", &Err::<(), _>(Error::failed("no space left on device")));
+        assert_eq!(failures(&tally), [("the proof goes through", "no space left on device")]);
+    }
+
+    #[test]
+    fn a_failed_case_is_counted_once() {
+        let failed = Event::StepFailed { id: 4, elapsed_ms: 5, error: "no catalog".into() };
+        let mut tally = tally(&[started(4, "prove"), failed]);
+        tally.ended("the proof goes through", &Err::<(), _>(Error::failed("no catalog")));
+        assert_eq!(failures(&tally), [(proves("prove").unwrap(), "no catalog")]);
+        tally.ended("nothing is left behind", &Err::<(), _>(Error::refused("another change is under way")));
+        assert_eq!(failures(&tally).len(), 2, "the clean-up has a failure of its own");
+    }
 }

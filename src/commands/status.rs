@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::context::{Context, Extra};
+use super::context::{Context, Extra, without_settings};
 use crate::cli::global::GlobalArgs;
 use crate::cli::inspect::StatusArgs;
+use crate::cli::release::ReleaseArgs;
 use crate::desired::labels;
 use crate::error::{Kind, Result};
 use crate::execute::cancel::Cancel;
 use crate::observed::{self, Container, Observed};
+use crate::plan;
 use crate::release::Manifest;
 use crate::report::output::{Document, Output, Tabular, print_data};
 use crate::report::table::{Cell, Table, Tone};
@@ -27,6 +29,8 @@ struct Status {
     proved_at: Option<String>,
     /// True when every container runs and none is unwell.
     healthy: bool,
+    /// Whether `up` would change something now.
+    drift: Drift,
     services: Vec<Service>,
 }
 
@@ -48,8 +52,62 @@ struct Replica {
     ports: Vec<String>,
 }
 
+/// Whether the platform is as the settings want it, on the machine that it was last sized for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Drift {
+    state: DriftState,
+    /// How many steps `up` would take, when that is known.
+    steps: Option<usize>,
+    /// Why it is not known.
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum DriftState {
+    None,
+    Differs,
+    Unknown,
+}
+
+impl Drift {
+    /// From the plan of `up`; pure, so that it costs no call to the engine.
+    fn of(context: &Result<Context>, observed: &Observed) -> Self {
+        if observed.services().next().is_none() {
+            return Drift { state: DriftState::Differs, steps: None, reason: None };
+        }
+        match steps(context, observed) {
+            Ok(0) => Drift { state: DriftState::None, steps: Some(0), reason: None },
+            Ok(steps) => Drift { state: DriftState::Differs, steps: Some(steps), reason: None },
+            Err(reason) => Drift { state: DriftState::Unknown, steps: None, reason: Some(reason) },
+        }
+    }
+
+    /// For people.
+    fn text(&self) -> String {
+        match (self.state, self.steps, &self.reason) {
+            (DriftState::None, ..) => "none".into(),
+            (DriftState::Differs, Some(1), _) => "1 step, see `pupperware up --dry-run`".into(),
+            (DriftState::Differs, Some(steps), _) => format!("{steps} steps, see `pupperware up --dry-run`"),
+            (DriftState::Differs, None, _) => "see `pupperware up --dry-run`".into(),
+            (DriftState::Unknown, _, reason) => format!("unknown: {}", reason.as_deref().unwrap_or("no reason")),
+        }
+    }
+}
+
+/// How many steps `up` would take, or why that cannot be told.
+fn steps(context: &Result<Context>, observed: &Observed) -> Result<usize, String> {
+    let context = context.as_ref().map_err(|error| format!("{error}, see `pupperware config validate`"))?;
+    let machine = observed.machine().ok_or("no label says which machine the platform was sized for")?;
+    let plan = || -> Result<usize> {
+        let (_, desired) = context.desired(&context.release(observed)?, machine)?;
+        Ok(plan::reconcile(&desired, observed)?.steps.len())
+    };
+    plan().map_err(|error| error.to_string())
+}
+
 impl Status {
-    fn of(project: &str, observed: &Observed) -> Self {
+    fn of(project: &str, observed: &Observed, drift: Drift) -> Self {
         let record = observed.record.as_ref();
         let mut services: Vec<Service> = Vec::new();
         for (name, container) in observed.services() {
@@ -66,6 +124,7 @@ impl Status {
             channel: record.and_then(|r| r.channel.clone().or_else(|| only_channel(&r.release))),
             proved: observed.proved(),
             proved_at: record.and_then(|r| r.proof.as_ref()).map(|p| p.at.clone()),
+            drift,
             healthy: !services.is_empty() && services.iter().flat_map(|s| &s.replicas).all(|r| r.ready),
             services,
         }
@@ -123,12 +182,22 @@ impl Tabular for Status {
 
 /// Shows the status once, or at every change.
 pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, report: &Report) -> Result<u8> {
-    let context = Context::new(global, &Extra::default(), report)?;
-    let engine = context.engine()?;
+    let release = ReleaseArgs { channel: args.channel.clone(), release: args.release.clone() };
+    let extra = Extra { release: Some(&release), code: args.code.as_deref() };
+    let context = Context::new(global, &extra, report);
+    // What runs can also be told while the configuration is wrong.
+    let (project, engine) = match &context {
+        Ok(context) => (context.project().to_owned(), context.engine()?),
+        Err(_) => match without_settings(global)? {
+            Some(found) => found,
+            None => return Err(context.err().expect("it is one")),
+        },
+    };
     let mut shown: Option<Status> = None;
     let cancel = args.watch.then(Cancel::listen);
     loop {
-        let status = Status::of(context.project(), &observed::snapshot(&engine, context.project()).await?);
+        let observed = observed::snapshot(&engine, &project).await?;
+        let status = Status::of(&project, &observed, Drift::of(&context, &observed));
         if shown.as_ref() != Some(&status) {
             print(args.output, &status)?;
         }
@@ -158,5 +227,6 @@ fn print(output: Output, status: &Status) -> Result<()> {
         (None, _) => "NOT proved yet".into(),
     };
     terminal::out(&format!("{}: release {release}{channel}, {proved}\n\n", status.project))?;
-    print_data(output, status)
+    print_data(output, status)?;
+    terminal::out(&format!("\ndrift: {}\n", status.drift.text()))
 }

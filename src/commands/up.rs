@@ -1,5 +1,7 @@
 //! `pupperware up`: converge, and prove it.
 
+use std::net::{IpAddr, UdpSocket};
+
 use super::change::{self, Change, Outcome};
 use super::context::{Context, Extra, Platform};
 use crate::checks;
@@ -46,7 +48,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> 
 fn what_now(context: &Context, platform: &Platform) -> String {
     let desired = &platform.desired;
     let (address, port) = &desired.address;
-    let host = if address.is_unspecified() { crate::journal::lock::host() } else { address.to_string() };
+    let reached = reached_at(*address, platform.engine.is_local(), primary_address);
     let server_port =
         if *port == 8140 { String::new() } else { format!("\n  puppet config set serverport {port} --section main") };
     let project =
@@ -55,7 +57,7 @@ fn what_now(context: &Context, platform: &Platform) -> String {
         "{name} is up and proved: release {release}, agents reach it at {address}:{port}\n\n\
          attach an agent (this machine must be known to it as \"puppet\", or add its name to puppetserver.dns_alt_names):\n\
          \x20 puppet config set server puppet --section main{server_port}\n\
-         \x20 echo \"<address of {host}> puppet\" >> /etc/hosts\n\
+         \x20 echo \"{reached} puppet\" >> /etc/hosts\n\
          \x20 puppet agent --test --waitforcert 10\n\n\
          sign it:   pupperware{project} exec puppetserver -- puppetserver ca sign --certname NAME\n\
          status:    pupperware{project} status\n\
@@ -63,4 +65,40 @@ fn what_now(context: &Context, platform: &Platform) -> String {
         name = desired.project,
         release = desired.release,
     )
+}
+
+/// By which address agents reach a server that is published at `address`; where that is not known, words for it.
+fn reached_at(address: IpAddr, local: bool, primary: impl Fn(IpAddr) -> Option<IpAddr>) -> String {
+    if !address.is_unspecified() {
+        return address.to_string();
+    }
+    if !local {
+        return "<address of the engine's machine>".to_owned();
+    }
+    primary(address).map_or_else(|| format!("<address of {}>", crate::journal::lock::host()), |a| a.to_string())
+}
+
+/// The address that this machine would send from to a far one of the same family, as its routes tell. Connecting a UDP
+/// socket sends no packet; the far addresses are reserved for documentation.
+fn primary_address(any: IpAddr) -> Option<IpAddr> {
+    let far = if any.is_ipv4() { "192.0.2.1" } else { "2001:db8::1" };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((far.parse::<IpAddr>().ok()?, 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_to_use_is_told_where_it_is_known() {
+        let primary = |any: IpAddr| any.is_ipv4().then_some(IpAddr::from([198, 51, 100, 7]));
+        let reached = |address: &str, local| reached_at(address.parse().unwrap(), local, primary);
+        assert_eq!(reached("0.0.0.0", true), "198.51.100.7");
+        assert_eq!(reached("192.0.2.10", true), "192.0.2.10");
+        assert!(reached("::", true).starts_with("<address of "));
+        assert_eq!(reached("0.0.0.0", false), "<address of the engine's machine>");
+    }
 }

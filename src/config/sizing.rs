@@ -3,6 +3,8 @@
 //! Pure: the machine is an argument. The limits of the services together never exceed the machine's memory,
 //! more memory never makes a service smaller, and what the user set is kept.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::model::{Config, PuppetServer};
@@ -34,12 +36,27 @@ const POSTGRES_MOST: u64 = 2048 * MIB;
 const MOST_INSTANCES: u32 = 4;
 
 /// What the engine's host has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Machine {
     /// Processors, at least 1.
     pub cpus: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
+}
+
+/// As a label holds it: `CPUS/BYTES`.
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.cpus, self.memory_bytes)
+    }
+}
+
+impl Machine {
+    /// Reads what [`Display`](fmt::Display) wrote.
+    pub fn from_label(text: &str) -> Option<Self> {
+        let (cpus, memory_bytes) = text.split_once('/')?;
+        Some(Machine { cpus: cpus.parse().ok()?, memory_bytes: memory_bytes.parse().ok()? })
+    }
 }
 
 /// A value and why it is that.
@@ -94,6 +111,8 @@ pub struct PostgresSizing {
 /// Every figure of the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sizing {
+    /// The machine that all of it is for.
+    pub machine: Machine,
     /// The primary.
     pub puppetserver: ServerSizing,
     /// PuppetDB.
@@ -178,6 +197,7 @@ pub fn size(config: &Config, machine: Machine) -> Result<Sizing> {
         ));
     }
     Ok(Sizing {
+        machine,
         puppetserver,
         puppetdb,
         postgres,

@@ -2,6 +2,7 @@
 //!
 //! Ours begin with `dev.pupperware.`. The hash labels are what a later run compares.
 
+use crate::config::sizing::Machine;
 use crate::engine::spec::{Labels, NetworkSpec, VolumeSpec};
 
 use super::Origin;
@@ -23,6 +24,9 @@ pub const RELEASE: &str = "dev.pupperware.release";
 pub const STREAM: &str = "dev.pupperware.stream";
 /// Label with the time at which a volume was made, RFC 3339.
 pub const MADE: &str = "dev.pupperware.made";
+/// Label with the machine that a container was sized for: with it, others can tell what is wanted without asking the
+/// engine for its machine, which takes it long.
+pub const MACHINE: &str = "dev.pupperware.machine";
 /// Label with a volume's or network's key.
 pub const KEY: &str = "dev.pupperware.key";
 const COMPOSE_PROJECT: &str = "com.docker.compose.project";
@@ -88,8 +92,10 @@ pub fn service(project: &str, service: &str, number: u32, certname: &str, depend
     labels
 }
 
-/// Adds what is not part of the hash: the hash itself, the release that it was made for, where the command was run.
-pub fn finish(labels: &mut Labels, hash: &str, release: &str, origin: &Origin) {
+/// Adds what is not part of the hash: the hash itself, the release and the machine that it was made for, where the
+/// command was run.
+pub fn finish(labels: &mut Labels, hash: &str, release: &str, machine: Machine, origin: &Origin) {
+    labels.insert(MACHINE.into(), machine.to_string());
     labels.insert(RELEASE.into(), release.to_owned());
     labels.insert(SPEC_HASH.into(), hash.to_owned());
     labels.insert("com.docker.compose.config-hash".into(), hash.to_owned());

@@ -79,7 +79,7 @@ pub struct Origin {
 /// A release or Compose file that is not whole: bugs of ours, caught by tests.
 pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origin) -> Result<Desired> {
     let project = config.project.to_string();
-    let images = images::desired(release, &overrides(config))?;
+    let images = images(config, release)?;
 
     let platform = compose::read(compose::PLATFORM, &Variables::new())?;
     let mut volumes = platform.volumes.clone();
@@ -124,7 +124,6 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
             (key, DesiredVolume { spec, holds: v.pupperware.holds, about: v.pupperware.about })
         })
         .collect();
-    let publish = &config.puppetserver.publish;
     Ok(Desired {
         release: release.version.to_string(),
         channel: config.channel().map(ToString::to_string),
@@ -135,9 +134,23 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         replicas,
         credentials,
         files,
-        address: (publish.address(), publish.port()),
+        address: address(config),
         project,
     })
+}
+
+/// The images of a release, in build order, with the user's own in their places.
+///
+/// # Errors
+/// As [`build`].
+pub fn images(config: &Config, release: &Release) -> Result<Vec<DesiredImage>> {
+    images::desired(release, &overrides(config))
+}
+
+/// Where agents from outside find the server.
+pub fn address(config: &Config) -> (IpAddr, u16) {
+    let publish = &config.puppetserver.publish;
+    (publish.address(), publish.port())
 }
 
 /// The user's own images by component.

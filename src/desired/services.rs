@@ -172,7 +172,8 @@ impl Context<'_> {
             files: config_volume.as_ref().and_then(|k| self.files.get(k)),
             certificate: self.credentials.certificate(&service.hostname),
         });
-        labels::finish(&mut spec.labels, &hash, &self.release.version.to_string(), self.origin);
+        let release = self.release.version.to_string();
+        labels::finish(&mut spec.labels, &hash, &release, self.sizing.machine, self.origin);
         Ok(Replica {
             service: name.to_owned(),
             number,

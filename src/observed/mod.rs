@@ -7,6 +7,7 @@ pub mod record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::config::sizing::Machine;
 use crate::desired::labels;
 use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundPort, FoundVolume};
 use crate::engine::{Engine, EngineError, reference};
@@ -96,6 +97,12 @@ impl Observed {
             [stream] => Lineage::Stream(stream),
             _ => Lineage::Unknown,
         }
+    }
+
+    /// The machine that the newest of its services was sized for.
+    pub fn machine(&self) -> Option<Machine> {
+        let (_, newest) = self.services().max_by_key(|(_, c)| c.found.created)?;
+        Machine::from_label(newest.label(labels::MACHINE))
     }
 
     /// True when nothing of the platform exists.

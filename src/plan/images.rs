@@ -4,15 +4,15 @@ use super::builder::Builder;
 use super::fate::Fate;
 use super::{Action, Plan};
 use crate::desired::{Desired, Replica};
-use crate::images::Source;
+use crate::images::{Debian, DesiredImage, Source};
 use crate::observed::Observed;
 
-/// The plan that makes every image of the release present (`images build`, `images pull`).
-pub fn images(desired: &Desired, observed: &Observed, components: &[String]) -> Plan {
+/// The plan that makes these components' images present, each with its base (`images build`, `images pull`).
+pub fn images(images: &[DesiredImage], debian: &Debian, observed: &Observed, components: &[String]) -> Plan {
     let mut plan = Builder::default();
-    for image in &desired.images {
+    for image in images {
         if components.is_empty() || components.contains(&image.component) {
-            get_image(&mut plan, desired, observed, &image.component);
+            get_image(&mut plan, images, debian, observed, &image.component);
         }
     }
     plan.finish()
@@ -26,19 +26,26 @@ pub(super) fn images_needed(
     fates: &[(&Replica, Fate)],
     issue: bool,
 ) {
+    let Desired { images, debian, .. } = desired;
     if issue {
-        get_image(plan, desired, observed, "base");
+        get_image(plan, images, debian, observed, "base");
     }
     for (replica, fate) in fates {
         if matches!(fate, Fate::Create(_) | Fate::Recreate(_)) {
-            get_image(plan, desired, observed, &replica.component);
+            get_image(plan, images, debian, observed, &replica.component);
         }
     }
 }
 
 /// Steps that make a component's image present, its base first; none when it is.
-fn get_image(plan: &mut Builder, desired: &Desired, observed: &Observed, component: &str) -> Option<usize> {
-    let image = desired.image(component)?;
+fn get_image(
+    plan: &mut Builder,
+    images: &[DesiredImage],
+    debian: &Debian,
+    observed: &Observed,
+    component: &str,
+) -> Option<usize> {
+    let image = images.iter().find(|i| i.component == component)?;
     if observed.has_image(&image.reference) {
         return None;
     }
@@ -53,10 +60,10 @@ fn get_image(plan: &mut Builder, desired: &Desired, observed: &Observed, compone
         }
         Source::Build(_) => {
             let base = if component == "base" {
-                let action = Action::MakeBase { debian: desired.debian.clone() };
+                let action = Action::MakeBase { debian: debian.clone() };
                 Some(plan.add(action, "the base image stands on it", vec![]))
             } else {
-                get_image(plan, desired, observed, "base")
+                get_image(plan, images, debian, observed, "base")
             };
             plan.add(Action::BuildImage { image: image.clone() }, cause, base.into_iter().collect())
         }

@@ -66,3 +66,34 @@ impl Outcome {
         }
     }
 }
+
+/// The detailed exit code of several runs together: 2 and 4 are bits, for "changed" and "failed" anywhere. A run that
+/// applied no catalog (1, or a code that is none of Puppet's) outweighs them all.
+pub fn combined(codes: impl IntoIterator<Item = i64>) -> u8 {
+    codes.into_iter().fold(0, |all, code| match (all, code) {
+        (1, _) => 1,
+        (_, 0) => all,
+        (_, 2) => all | 2,
+        (_, 4) => all | 4,
+        (_, 6) => all | 6,
+        _ => 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_add_up_and_no_run_outweighs_them() {
+        assert_eq!(combined([]), 0);
+        assert_eq!(combined([0, 0]), 0);
+        assert_eq!(combined([0, 2]), 2);
+        assert_eq!(combined([2, 4]), 6);
+        assert_eq!(combined([4, 0, 4]), 4);
+        assert_eq!(combined([1, 2]), 1);
+        assert_eq!(combined([6, 1, 0]), 1);
+        assert_eq!(combined([2, 137]), 1);
+        assert_eq!(combined([2, -1]), 1);
+    }
+}

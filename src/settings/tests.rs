@@ -177,3 +177,18 @@ fn every_setting_is_shown() {
     images.agent - (default)
     ");
 }
+
+#[test]
+fn the_project_is_told_only_without_doubt() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |text: &str| {
+        std::fs::write(folder.path().join("pupperware.yaml"), text).unwrap();
+        project(&Overrides::default(), folder.path()).map(|name| name.to_string())
+    };
+    assert_eq!(told("project: demo\nagents:\n  replicas: many\n").as_deref(), Some("demo"));
+    assert_eq!(told("agents:\n  replicas: many\n").as_deref(), Some("pupperware"));
+    assert_eq!(told("project: Demo!\n"), None, "the name itself is wrong");
+    assert_eq!(told("projct: demo\n"), None, "the name may be meant");
+    assert_eq!(told("project: demo\nagents: [\n"), None, "nothing can be read");
+    assert_eq!(told("project: demo\nproject: other\n"), None, "there are two");
+}

@@ -1,10 +1,13 @@
 //! The program as users meet it without an engine: help, errors, exit codes, generated documents.
 
+mod doctor;
+mod engine;
 mod engines;
 mod exit_codes;
 mod generated;
 mod help;
 mod reference;
+mod status;
 mod usage;
 
 use std::process::Output;

@@ -36,11 +36,11 @@ fn a_bad_duration_is_explained() {
 
 #[test]
 fn a_bad_replica_is_explained() {
-    assert_snapshot!(transcript(pupperware().args(["restart", "compiler.zero"])), @"
+    assert_snapshot!(transcript(pupperware().args(["restart", "agent.zero"])), @"
     exit code: 2
     --- stdout
     --- stderr
-    error: invalid value 'compiler.zero' for '[SERVICE]...': `zero` is no replica number; write it like compiler.2
+    error: invalid value 'agent.zero' for '[SERVICE]...': `zero` is no replica number; write it like agent.1
 
     For more information, try '--help'.
     ");

@@ -17,6 +17,7 @@ fn up_proves_the_platform_and_again_does_nothing() {
 
     let before = SERVICES.map(|s| platform.touched(s));
     platform.ok(&["up"]).says("nothing to do");
+    assert_eq!(platform.status()["drift"]["state"], "none");
     assert_eq!(SERVICES.map(|s| platform.touched(s)), before, "no container was touched");
     let plan = platform.ok(&["up", "--dry-run", "--exit-code", "-o", "json"]).stdout;
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();

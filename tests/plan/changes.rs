@@ -1,6 +1,7 @@
 //! `up` after the configuration changed: only what is touched by the change is touched.
 
 use insta::assert_snapshot;
+use pupperware::config::sizing::Machine;
 use pupperware::engine::spec::MountSource;
 
 use crate::engine::{Engine, outdated};
@@ -167,4 +168,11 @@ fn a_change_to_the_users_code_makes_the_server_anew_and_keeps_the_old_volume() {
      9  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,2,4,8
     10  remember record  (so that it is proved once)  after 9
     ");
+}
+
+/// `status` tells drift without asking the engine for its machine.
+#[test]
+fn containers_say_which_machine_they_were_sized_for() {
+    let (_, engine) = running("");
+    assert_eq!(engine.observed.machine(), Some(Machine { cpus: 4, memory_bytes: 16 << 30 }));
 }

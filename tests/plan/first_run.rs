@@ -71,7 +71,7 @@ fn without_images_they_are_built_before_anything_else() {
 fn images_can_be_built_alone() {
     let desired = platform("");
     let engine = Engine::empty(&desired);
-    assert_snapshot!(text(&desired, &images(&desired, &engine.observed, &["agent".into()])), @"
+    assert_snapshot!(text(&desired, &images(&desired.images, &desired.debian, &engine.observed, &["agent".into()])), @"
     0  make image pupperware/debian:trixie  (the base image stands on it)
     1  build image pupperware/base:8-KEY  (not on this engine)  after 0
     2  build image pupperware/agent:8-KEY  (not on this engine)  after 1
