@@ -133,15 +133,9 @@ fn uncovered(desired: &Desired, observed: &Observed, issued: &record::Issued, ke
 
 /// What must go: leftovers of an interrupted run, containers that are not wanted any more, containers to be replaced.
 fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)]) {
+    lifecycle::remove_tasks(plan, observed);
     for (name, container) in &observed.containers {
         match container.label(labels::ROLE) {
-            "task" => {
-                plan.add(
-                    Action::RemoveContainer { name: name.clone(), service: None },
-                    "left over from an interrupted run",
-                    vec![],
-                );
-            }
             "smoke" => {
                 plan.add(
                     Action::RemoveContainer { name: name.clone(), service: None },
