@@ -47,7 +47,7 @@ fn what_now(context: &Context, platform: &Platform) -> String {
     let desired = &platform.desired;
     let (address, port) = &desired.address;
     let host = match address.as_str() {
-        "0.0.0.0" | "::" => crate::journal::lock::host(),
+        "0.0.0.0" | "::" => crate::journal::host(),
         other => other.to_owned(),
     };
     let server_port =

@@ -44,6 +44,8 @@ pub struct Context {
     pub channel: Option<String>,
     /// Where events go.
     pub report: Report,
+    /// Id of the lock's container.
+    lock: String,
     /// How long may be waited, from the first wait on: what comes before it (image builds) has no deadline.
     timeout: Duration,
     /// When the first wait began.
@@ -57,13 +59,14 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context for one run.
+    /// A context for one run, under this lock.
     pub fn new(
         engine: Engine,
         project: String,
         release: Version,
         channel: Option<String>,
         report: Report,
+        lock: String,
         timeout: Duration,
     ) -> Self {
         Context {
@@ -72,6 +75,7 @@ impl Context {
             release,
             channel,
             report,
+            lock,
             timeout,
             first_wait: OnceLock::new(),
             expected_deaths: Mutex::default(),
@@ -133,6 +137,13 @@ async fn run(
     let mut deaths = Box::pin(death::watch(context));
     let mut watching = true;
     loop {
+        // Before anything is begun: the user may have asked while the lock was taken or the plan made.
+        if failure.is_none() && cancel.is_requested() && done.len() < plan.steps.len() {
+            if !running.is_empty() {
+                context.report.note("finishing the steps under way; press Ctrl-C again to stop at once");
+            }
+            stop(&mut failure, cancel.error(), &handles);
+        }
         if failure.is_none() {
             while running.len() < PARALLEL {
                 let Some(next) = waiting.iter().position(|s| s.needs.iter().all(|n| done.contains(n))) else { break };
@@ -159,10 +170,7 @@ async fn run(
                 Some(_) => {}
                 None => watching = false,
             },
-            () = cancel.requested(), if failure.is_none() => {
-                context.report.note("finishing the steps under way; press Ctrl-C again to stop at once");
-                stop(&mut failure, cancel.error(), &handles);
-            }
+            () = cancel.requested(), if failure.is_none() => {}
             () = cancel.insisted() => {
                 running.abort_all();
                 return Err((Box::new(failure.unwrap_or_else(|| cancel.error())), done.len()));
@@ -226,7 +234,7 @@ fn planned(plan: &Plan, command: &str) -> Entry {
         at: journal::now(),
         command: command.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        by: format!("process {} on {}", std::process::id(), journal::lock::host()),
+        by: format!("process {} on {}", std::process::id(), journal::host()),
         steps: steps.collect(),
     }
 }
@@ -262,3 +270,6 @@ fn ends_container(action: &Action) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::RemoveVolume { key, name, .. } => {
             if key == "state" {
                 // The lock holds this volume for the journal; with nothing left to guard or to tell, both end here.
-                engine.remove_container(&lock::container_name(&context.project)).await?;
+                engine.remove_container(&context.lock).await?;
             }
             engine.remove_volume(name).await?;
         }

@@ -7,7 +7,7 @@ use super::fate::{Fate, fate};
 use super::images::{image_step, images_needed};
 use super::{Action, Plan, lifecycle};
 use crate::desired::{Desired, PRIMARY, Replica, credentials, hash, labels};
-use crate::engine::spec::{ContainerSpec, Mount, MountSource};
+use crate::engine::spec::{ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed, record};
 
@@ -315,6 +315,7 @@ pub(super) fn task(desired: &Desired, mounts: &[(String, String)]) -> ContainerS
                 source: MountSource::Volume(volume.clone()),
                 target: format!("/volumes/{key}"),
                 read_only: false,
+                labels: Labels::new(),
             })
             .collect(),
         tmpfs: BTreeMap::from([("/tmp".into(), "mode=1777".into())]),
