@@ -50,8 +50,8 @@ pub struct Context {
     timeout: Duration,
     /// When the first wait began.
     first_wait: OnceLock<Instant>,
-    /// Containers that are being stopped on purpose.
-    expected_deaths: Mutex<BTreeSet<String>>,
+    /// Deaths of containers that are stopped on purpose.
+    expected: death::Expected,
     /// At most two image builds at once: each keeps a core busy.
     builds: tokio::sync::Semaphore,
     /// The hash of the report that the proof found, for the record.
@@ -78,7 +78,7 @@ impl Context {
             lock,
             timeout,
             first_wait: OnceLock::new(),
-            expected_deaths: Mutex::default(),
+            expected: death::Expected::default(),
             builds: tokio::sync::Semaphore::new(2),
             proof: Mutex::default(),
         }
@@ -164,10 +164,10 @@ async fn run(
                 Err(e) => stop(&mut failure, Error::failed("a step broke down").because(e), &handles),
             },
             death = deaths.next(), if watching => match death {
-                Some(died) if context.is_unexpected(&died.name) => {
-                    stop(&mut failure, death::explain(context, &died).await, &handles);
+                Some(died) if context.expected.covers(&died) => {}
+                Some(died) => {
+                    stop(&mut failure, death::explain(context, &died.name, died.exit_code).await, &handles);
                 }
-                Some(_) => {}
                 None => watching = false,
             },
             () = cancel.requested(), if failure.is_none() => {}
@@ -247,20 +247,6 @@ fn millis(since: Instant) -> u64 {
 fn timed_out(what: String, reason: &str) -> Error {
     let error = Error::new(Kind::TimedOut, what);
     if reason.is_empty() { error } else { error.details([format!("last word: {reason}")]) }
-}
-
-impl Context {
-    fn expect_death(&self, name: &str) {
-        self.expected_deaths.lock().expect("not held over a panic").insert(name.to_owned());
-    }
-
-    fn expect_life(&self, name: &str) {
-        self.expected_deaths.lock().expect("not held over a panic").remove(name);
-    }
-
-    fn is_unexpected(&self, name: &str) -> bool {
-        !self.expected_deaths.lock().expect("not held over a panic").contains(name)
-    }
 }
 
 /// True for steps after which a container may die without anyone being alarmed.

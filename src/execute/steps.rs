@@ -1,5 +1,7 @@
 //! What each kind of step does with the engine. No decisions: those were made in `plan`.
 
+use jiff::Timestamp;
+
 use super::{Context, ends_container, image_steps, node_steps, prove, record_steps, wait};
 use crate::desired::labels;
 use crate::engine::spec::ContainerSpec;
@@ -12,7 +14,7 @@ use crate::plan::Action;
 pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result<Option<String>> {
     let engine = &context.engine;
     if let Some(name) = ends_container(action) {
-        context.expect_death(name);
+        context.expected.stopping(name);
     }
     match action {
         Action::PullImage { component, reference } => image_steps::pull(context, id, component, reference).await?,
@@ -45,10 +47,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
                 other?;
             }
         },
-        Action::StartContainer { name, .. } => {
-            context.expect_life(name);
-            engine.start_container(name).await?;
-        }
+        Action::StartContainer { name, .. } => start(context, name).await?,
         Action::WaitReady { name, service } => wait::ready(context, id, name, service).await?,
         Action::StopContainer { name, grace_seconds, .. } => engine.stop_container(name, *grace_seconds).await?,
         Action::RemoveContainer { name, .. } => engine.remove_container(name).await?,
@@ -68,6 +67,18 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         }
     }
     Ok(None)
+}
+
+/// Starts a container, whose death is alarming from then on.
+async fn start(context: &Context, name: &str) -> Result<()> {
+    context.engine.start_container(name).await?;
+    if context.expected.stopped(name)
+        && let Some(detail) = context.engine.inspect_container(name).await?
+    {
+        // By the engine's clock, as the times of its events. Were it unreadable, every death would alarm.
+        context.expected.started(name, detail.started_at.parse().unwrap_or(Timestamp::MIN));
+    }
+    Ok(())
 }
 
 /// A container of that name came up since the plan was made: fine when an interrupted run's last call made exactly

@@ -1,5 +1,9 @@
 //! Steps and the loop around them, against an engine that says what the test wants.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+
 use super::*;
 use crate::desired::labels;
 use crate::engine::fake::Fake;
@@ -8,6 +12,10 @@ use crate::report::{Env, Mode};
 /// The question without its parameters.
 fn path(question: &str) -> &str {
     question.split('?').next().unwrap_or_default()
+}
+
+fn missing() -> (u16, String) {
+    (404, r#"{"message":"no such thing"}"#.into())
 }
 
 fn context(fake: &Fake) -> Arc<Context> {
@@ -60,4 +68,60 @@ async fn the_state_volume_goes_with_our_own_lock_and_no_other() {
     let asked = fake.asked();
     let asked: Vec<&str> = asked.iter().map(|q| path(q)).collect();
     assert_eq!(asked, ["DELETE /containers/the-lock", "DELETE /volumes/demo_state"]);
+}
+
+/// Restarts PuppetDB, which runs since second 10. The engine tells of a death at `second` only after that, while
+/// another step is under way for at most `patience`.
+async fn restarted_with_a_death_at(second: i64, patience: Duration) -> Result<(), (Box<Error>, usize)> {
+    const NAME: &str = "demo-puppetdb-1";
+    let looks = AtomicUsize::new(0);
+    let wait = move |looks: &AtomicUsize, count: usize, patience: Duration| {
+        let end = std::time::Instant::now() + patience;
+        while looks.load(Ordering::Relaxed) < count && std::time::Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let fake = Fake::new(move |question, _| match path(question) {
+        "GET /events" => {
+            wait(&looks, 1, Duration::from_secs(30));
+            let actor = json!({ "ID": "1", "Attributes": { "name": NAME, "exitCode": "143" } });
+            let event = json!({ "Type": "container", "Action": "die", "Actor": actor,
+                "timeNano": second * 1_000_000_000 });
+            (200, format!("{event}\n"))
+        }
+        "GET /containers/demo-puppetdb-1/json" => {
+            looks.fetch_add(1, Ordering::Relaxed);
+            let state = json!({ "Running": true, "StartedAt": "1970-01-01T00:00:10.000000001Z", "ExitCode": 0 });
+            (200, json!({ "Id": "1", "State": state }).to_string())
+        }
+        // A death that alarms is looked into.
+        "POST /volumes/create" => {
+            wait(&looks, 2, patience);
+            let volume = json!({ "Name": "demo_code", "Driver": "local", "Mountpoint": "/", "Labels": {},
+                "Scope": "local", "Options": {} });
+            (201, volume.to_string())
+        }
+        "PUT /containers/the-lock/archive" => (200, String::new()),
+        "GET /containers/demo-puppetdb-1/logs" => missing(),
+        _ => (204, String::new()),
+    });
+    let (name, service) = (NAME.to_owned(), "puppetdb".to_owned());
+    let plan = chain([
+        Action::StopContainer { name: name.clone(), service: service.clone(), grace_seconds: 1 },
+        Action::StartContainer { name, service },
+        create_volume(),
+    ]);
+    carried_out(&fake, &plan, 0).await
+}
+
+#[tokio::test]
+async fn news_of_the_death_before_a_restart_are_no_alarm() {
+    let outcome = restarted_with_a_death_at(9, Duration::from_millis(300)).await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_death_after_a_restart_is_an_alarm() {
+    let (error, _) = restarted_with_a_death_at(11, Duration::from_secs(30)).await.unwrap_err();
+    assert_eq!(error.what, "puppetdb died: exit code 143");
 }

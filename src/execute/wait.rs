@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::{Context, death, timed_out};
-use crate::engine::{Died, ExecRequest};
+use crate::engine::ExecRequest;
 use crate::error::{Error, Result};
 
 /// Returns when the service is ready.
@@ -26,7 +26,6 @@ pub(super) async fn ready(context: &Context, id: usize, name: &str, service: &st
         context.engine.exec(&request, &mut line).await
     };
     let reason = last.lock().expect("not held over a panic").clone();
-    let died = Died { name: name.to_owned(), exit_code: None };
     match output {
         Ok(output) if output.code == 0 => Ok(()),
         // The probe's own end of patience; anything else means that the container went away under it.
@@ -40,14 +39,14 @@ pub(super) async fn ready(context: &Context, id: usize, name: &str, service: &st
                 context.project
             )))
         }
-        Ok(output) => match context.engine.inspect_container(name).await? {
-            Some(detail) if detail.running => {
+        Err(error) if error.is_conflict() || error.is_not_found() => Err(death::explain(context, name, None).await),
+        ended => match (context.engine.inspect_container(name).await?, ended) {
+            (Some(detail), Ok(output)) if detail.running => {
                 Err(Error::failed(format!("the readiness probe of {service} failed with exit code {}", output.code))
                     .details([output.stderr.trim().to_owned()]))
             }
-            _ => Err(death::explain(context, &died).await),
+            (Some(detail), Err(error)) if detail.running => Err(error.into()),
+            _ => Err(death::explain(context, name, None).await),
         },
-        Err(error) if error.is_conflict() || error.is_not_found() => Err(death::explain(context, &died).await),
-        Err(error) => Err(error.into()),
     }
 }
