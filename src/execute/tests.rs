@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::desired::labels;
@@ -58,6 +58,48 @@ async fn an_interruption_before_the_first_step_begins_none() {
     let (error, done) = carried_out(&fake, &chain([create_volume()]), 1).await.unwrap_err();
     assert_eq!((error.kind, done), (Kind::Interrupted, 0));
     assert!(!fake.asked().iter().any(|q| q.contains("/volumes")), "{:?}", fake.asked());
+}
+
+/// Creates the network `demo_data` where a network with these labels is found: at the first look, or only when the
+/// engine refuses to make another one.
+async fn create_network(found: Option<Value>, at_first: bool) -> (Result<()>, bool) {
+    let looks = AtomicUsize::new(0);
+    let exists = found.is_some();
+    let fake = Fake::new(move |question, _| match path(question) {
+        "GET /networks/demo_data" => match &found {
+            Some(labels) if looks.fetch_add(1, Ordering::Relaxed) > 0 || at_first => {
+                (200, json!({ "Id": "1", "Name": "demo_data", "Labels": labels }).to_string())
+            }
+            _ => missing(),
+        },
+        "POST /networks/create" if exists => (409, r#"{"message":"it exists"}"#.into()),
+        _ => (201, r#"{"Id":"1","Warning":""}"#.into()),
+    });
+    let spec = labels::network("demo", "data", true);
+    let outcome = steps::run(&context(&fake), 0, &Action::CreateNetwork { spec }).await.map(|_| ());
+    (outcome, fake.asked().iter().any(|q| q.starts_with("POST")))
+}
+
+#[tokio::test]
+async fn a_network_of_ours_is_taken_as_it_is_and_a_foreign_one_never() {
+    let ours = json!(labels::network("demo", "data", true).labels);
+    let outdated = json!(labels::network("demo", "data", false).labels);
+    let composes = json!({ "com.docker.compose.project": "demo", "com.docker.compose.network": "data" });
+    let (outcome, made) = create_network(None, false).await;
+    assert!(outcome.is_ok() && made);
+    let (outcome, made) = create_network(Some(ours.clone()), true).await;
+    assert!(outcome.is_ok() && !made);
+    assert!(create_network(Some(ours), false).await.0.is_ok());
+    for foreign in [outdated, composes, json!({})] {
+        for at_first in [true, false] {
+            let (outcome, made) = create_network(Some(foreign.clone()), at_first).await;
+            let error = outcome.unwrap_err();
+            assert_eq!(error.what, "there is a network demo_data already, and it is not of this platform");
+            assert!(error.hint.unwrap().contains("`docker network rm demo_data`"));
+            // Older engines would make a second one of that name.
+            assert_eq!(made, !at_first);
+        }
+    }
 }
 
 #[tokio::test]
