@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::desired::labels;
 use crate::engine::fake::Fake;
+use crate::images::{Build, DesiredImage, Source};
 use crate::report::{Env, Mode};
 
 /// The question without its parameters.
@@ -100,6 +101,22 @@ async fn a_network_of_ours_is_taken_as_it_is_and_a_foreign_one_never() {
             assert_eq!(made, !at_first);
         }
     }
+}
+
+#[tokio::test]
+async fn an_image_that_came_meanwhile_is_not_built_again() {
+    let fake = Fake::new(|question, _| match path(question) {
+        "GET /images/pupperware/agent:8-key/json" => (200, r#"{"Id":"sha256:1"}"#.into()),
+        other => panic!("{other}"),
+    });
+    let build = Build { key: "key".into(), arguments: std::collections::BTreeMap::new(), release: "8.0.0".into() };
+    let image = DesiredImage {
+        component: "agent".into(),
+        reference: "pupperware/agent:8-key".into(),
+        source: Source::Build(build),
+    };
+    let outcome = steps::run(&context(&fake), 0, &Action::BuildImage { image }).await.unwrap();
+    assert_eq!(outcome.as_deref(), Some("already here"));
 }
 
 #[tokio::test]
