@@ -73,7 +73,11 @@ pub async fn locked(
 ) -> Result<Outcome> {
     let engine = change.engine;
     let cancel = Cancel::listen();
-    let lock = lock::take(engine, context.project(), change.command, wait_lock).await?;
+    let give_up = async {
+        cancel.requested().await;
+        cancel.error()
+    };
+    let lock = lock::take(engine, context.project(), change.command, wait_lock, give_up).await?;
     let outcome: Result<Outcome> = async {
         let observed = observed::snapshot(engine, context.project()).await?;
         let plan = plan(&observed)?;
@@ -84,7 +88,8 @@ pub async fn locked(
         let journal = Journal::open(engine.clone(), lock.container.clone(), run);
         let project = context.project().to_owned();
         let (release, channel) = (change.release.clone(), change.channel.clone());
-        let run = Run::new(engine.clone(), project, release, channel, context.report.clone(), timeout);
+        let (report, held) = (context.report.clone(), lock.container.clone());
+        let run = Run::new(engine.clone(), project, release, channel, report, held, timeout);
         execute::execute(run, &plan, journal, change.command, &cancel).await?;
         Ok(Outcome::Done)
     }

@@ -26,24 +26,20 @@ pub(super) async fn run(global: &GlobalArgs, args: &ExecArgs, report: &Report) -
     let request =
         ExecRequest { container: name.clone(), command: args.command.clone(), user: args.user.clone(), stdin: None };
     let raw = if how.tty { terminal::RawMode::enter() } else { None };
-    let mut closed = None;
-    let code = engine
+    let ended = engine
         .exec_attached(&request, how, &mut |is_stderr, bytes| {
             if is_stderr {
                 terminal::err_bytes(bytes);
             } else if let Err(error) = terminal::out_bytes(bytes) {
-                closed = Some(error);
-                return ControlFlow::Break(());
+                return ControlFlow::Break(error);
             }
             ControlFlow::Continue(())
         })
         .await?;
     drop(raw);
-    if let Some(error) = closed {
-        return Err(error);
-    }
-    match u8::try_from(code) {
-        Ok(code) => Ok(code),
-        Err(_) => Err(Error::new(Kind::Failed, format!("the command ended with the exit code {code}"))),
+    match ended {
+        ControlFlow::Continue(code) => u8::try_from(code)
+            .map_err(|_| Error::new(Kind::Failed, format!("the command ended with the exit code {code}"))),
+        ControlFlow::Break(error) => Err(error),
     }
 }

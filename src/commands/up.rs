@@ -75,7 +75,7 @@ fn reached_at(address: IpAddr, local: bool, primary: impl Fn(IpAddr) -> Option<I
     if !local {
         return "<address of the engine's machine>".to_owned();
     }
-    primary(address).map_or_else(|| format!("<address of {}>", crate::journal::lock::host()), |a| a.to_string())
+    primary(address).map_or_else(|| format!("<address of {}>", crate::journal::host()), |a| a.to_string())
 }
 
 /// The address that this machine would send from to a far one of the same family, as its routes tell. Connecting a UDP

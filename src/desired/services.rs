@@ -14,7 +14,7 @@ use crate::config::sizing::Sizing;
 use crate::config::types::Cpus;
 use crate::engine::FileEntry;
 use crate::engine::spec::{
-    Attachment, ContainerSpec, HealthCheck, Mount, MountSource, NetworkSpec, PublishedPort, Restart,
+    Attachment, ContainerSpec, HealthCheck, Labels, Mount, MountSource, NetworkSpec, PublishedPort, Restart,
 };
 use crate::error::{Error, Result};
 use crate::images::DesiredImage;
@@ -137,6 +137,7 @@ impl Context<'_> {
                     target: (*target).into(),
                     // A directory that the user names is only read: deploying code is not this container's work.
                     read_only: is_path(source),
+                    labels: Labels::new(),
                 })
                 .collect(),
             tmpfs: service

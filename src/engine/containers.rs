@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, HealthConfig, HostConfig,
-    Mount as BollardMount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding, PortSummary,
-    PortSummaryTypeEnum, RestartPolicy, RestartPolicyNameEnum,
+    Mount as BollardMount, MountType, MountVolumeOptions, NetworkConnectRequest, NetworkingConfig, PortBinding,
+    PortSummary, PortSummaryTypeEnum, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
@@ -232,6 +232,10 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
             source: Some(source.clone()),
             typ: Some(typ),
             read_only: Some(m.read_only),
+            volume_options: (!m.labels.is_empty()).then(|| MountVolumeOptions {
+                labels: Some(m.labels.clone().into_iter().collect()),
+                ..Default::default()
+            }),
             ..Default::default()
         }
     });

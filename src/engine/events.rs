@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::{Stream, StreamExt};
+use jiff::Timestamp;
 
 use super::{Engine, EngineError};
 
@@ -14,6 +15,8 @@ pub struct Died {
     pub name: String,
     /// Its exit code, if the engine told.
     pub exit_code: Option<i64>,
+    /// When, by the engine's clock; the end of time if the engine did not tell.
+    pub at: Timestamp,
 }
 
 impl Engine {
@@ -29,10 +32,12 @@ impl Engine {
             let mut events = docker.events(Some(options));
             while let Some(event) = events.next().await {
                 let item = event.map_err(EngineError::from).map(|e| {
+                    let at = e.time_nano.and_then(|nanos| Timestamp::from_nanosecond(nanos.into()).ok());
                     let attributes = e.actor.and_then(|a| a.attributes).unwrap_or_default();
                     Died {
                         name: attributes.get("name").cloned().unwrap_or_default(),
                         exit_code: attributes.get("exitCode").and_then(|c| c.parse().ok()),
+                        at: at.unwrap_or(Timestamp::MAX),
                     }
                 });
                 if tx.send(item).await.is_err() {

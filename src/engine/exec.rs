@@ -1,6 +1,7 @@
 //! Commands inside running containers.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
@@ -9,6 +10,9 @@ use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
 use super::{Cause, Engine, EngineError};
+
+/// How often, and how long in between, an engine is asked for the exit code of a command whose output has ended.
+const ASKING: (u32, Duration) = (400, Duration::from_millis(25));
 
 /// A command to run in a container.
 #[derive(Debug, Clone, Default)]
@@ -96,16 +100,17 @@ impl Engine {
     }
 
     /// Runs a command for a user at a terminal: our standard input goes in, and what comes out goes to `output`
-    /// (true: its standard error), until that says stop. Returns the exit code.
+    /// (true: its standard error), until that says stop. Returns the exit code, or what `output` stopped with: the
+    /// command may run on then, and has none yet.
     ///
     /// # Errors
     /// The engine's.
-    pub async fn exec_attached(
+    pub async fn exec_attached<B>(
         &self,
         request: &ExecRequest,
         terminal: Terminal,
-        output: &mut (dyn FnMut(bool, &[u8]) -> ControlFlow<()> + Send),
-    ) -> Result<i64, EngineError> {
+        output: &mut (dyn FnMut(bool, &[u8]) -> ControlFlow<B> + Send),
+    ) -> Result<ControlFlow<B, i64>, EngineError> {
         let options = CreateExecOptions {
             attach_stdin: Some(terminal.stdin),
             attach_stdout: Some(true),
@@ -135,8 +140,9 @@ impl Engine {
                 let _ = input.shutdown().await;
             })
         });
+        let mut flow = ControlFlow::Continue(());
         while let Some(frame) = frames.next().await {
-            let flow = match frame? {
+            flow = match frame? {
                 LogOutput::StdErr { message } => output(true, &message),
                 LogOutput::StdOut { message } | LogOutput::Console { message } => output(false, &message),
                 LogOutput::StdIn { .. } => ControlFlow::Continue(()),
@@ -148,10 +154,56 @@ impl Engine {
         if let Some(task) = forward {
             task.abort();
         }
-        self.exit_code(&id).await
+        Ok(match flow {
+            ControlFlow::Continue(()) => ControlFlow::Continue(self.exit_code(&id).await?),
+            ControlFlow::Break(reason) => ControlFlow::Break(reason),
+        })
     }
 
+    /// The exit code of a command whose output has ended. The engine may take a moment longer to notice its end.
     async fn exit_code(&self, exec: &str) -> Result<i64, EngineError> {
-        Ok(self.fast.inspect_exec(exec).await?.exit_code.unwrap_or(0))
+        let (times, pause) = ASKING;
+        for _ in 0..times {
+            let state = self.fast.inspect_exec(exec).await?;
+            match (state.exit_code, state.running) {
+                (Some(code), Some(false) | None) => return Ok(code),
+                (None, Some(false)) => break,
+                _ => tokio::time::sleep(pause).await,
+            }
+        }
+        // Never taken for success: what was asked for may not have happened.
+        Err(EngineError::new(Cause::Other, "the engine does not tell how a command in a container ended"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use crate::engine::fake::Fake;
+
+    /// The exit code of a command of which the engine says this, one answer after the other, the last one for good; and
+    /// how often it was asked.
+    async fn asked(answers: &'static [&'static str]) -> (Result<i64, String>, usize) {
+        let count = AtomicU32::new(0);
+        let fake = Fake::new(move |_, _| {
+            let at = count.fetch_add(1, Ordering::Relaxed) as usize;
+            (200, answers[at.min(answers.len() - 1)].into())
+        });
+        (fake.engine.exit_code("x").await.map_err(|e| e.message), fake.asked().len())
+    }
+
+    #[tokio::test]
+    async fn an_exit_code_is_waited_for() {
+        let late = &[r#"{"Running":true,"ExitCode":null}"#, r#"{"Running":true}"#, r#"{"Running":false,"ExitCode":3}"#];
+        assert_eq!(asked(late).await, (Ok(3), 3));
+        assert_eq!(asked(&[r#"{"Running":false,"ExitCode":0}"#]).await, (Ok(0), 1));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_exit_code_is_no_success() {
+        let (code, times) = asked(&[r#"{"Running":false,"ExitCode":null}"#]).await;
+        assert_eq!(code.unwrap_err(), "the engine does not tell how a command in a container ended");
+        assert_eq!(times, 1);
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
-use bollard::query_parameters::{ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions};
+use bollard::query_parameters::{
+    InspectNetworkOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
+};
 
 use super::found::{FoundNetwork, FoundVolume};
 use super::spec::{NetworkSpec, VolumeSpec};
@@ -25,6 +27,23 @@ impl Engine {
             internal: n.internal.unwrap_or(false),
         });
         Ok(found.collect())
+    }
+
+    /// One network by name; `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// The engine's, also when several have that name.
+    pub async fn find_network(&self, name: &str) -> Result<Option<FoundNetwork>, EngineError> {
+        match self.fast.inspect_network(name, None::<InspectNetworkOptions>).await.map_err(EngineError::from) {
+            Ok(n) => Ok(Some(FoundNetwork {
+                id: n.id.unwrap_or_default(),
+                name: n.name.unwrap_or_default(),
+                labels: n.labels.unwrap_or_default().into_iter().collect(),
+                internal: n.internal.unwrap_or(false),
+            })),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// Volumes with this label (`key=value`).

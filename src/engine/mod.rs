@@ -10,6 +10,8 @@ mod containers;
 mod error;
 mod events;
 mod exec;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod found;
 mod foundation;
 mod images;

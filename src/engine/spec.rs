@@ -73,6 +73,9 @@ pub struct Mount {
     pub target: String,
     /// Cannot be written through this mount.
     pub read_only: bool,
+    /// Labels of the volume, if it has yet to be made.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// Where a mount comes from.

@@ -39,6 +39,18 @@ impl Cancel {
         Cancel { count, terminated }
     }
 
+    /// As if the user had asked so many times, and will never ask again.
+    #[cfg(test)]
+    pub(super) fn after(times: u32) -> Self {
+        let (_, count) = watch::channel(times);
+        Cancel { count, terminated: Arc::default() }
+    }
+
+    /// True when the user has asked.
+    pub fn is_requested(&self) -> bool {
+        *self.count.borrow() > 0
+    }
+
     /// Returns when the user has asked once.
     pub async fn requested(&self) {
         self.reached(1).await;

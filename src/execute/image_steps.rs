@@ -48,15 +48,21 @@ pub(super) async fn make_base(context: &Context, id: usize, debian: &Debian) -> 
     Ok(Some(format!("made with {}", base::TOOL)))
 }
 
-/// Builds a component image and labels it with the versions of what is inside.
+/// Builds a component image and labels it with the versions of what is inside. Images are shared by all projects of an
+/// engine: another one may have built it since the plan was made.
 pub(super) async fn build(context: &Context, id: usize, image: &DesiredImage) -> Result<Option<String>> {
     let Source::Build(build) = &image.source else {
         return Err(Error::failed(format!("{} is not built here", image.reference)));
     };
     let _turn = context.builds.acquire().await.map_err(|e| Error::failed("no turn to build").because(e))?;
     let engine = &context.engine;
+    if engine.find_image(&image.reference).await?.is_some() {
+        return Ok(Some("already here".into()));
+    }
     let component = &image.component;
-    let unlabelled = format!("pupperware/{component}:building-{}", build.key);
+    // The project's own, lest another one takes it away. The lock lets only one process of the project build; what a
+    // killed one left is replaced by the next.
+    let unlabelled = format!("pupperware/{component}:building-{}-{}", build.key, context.project);
     let request = BuildRequest {
         tag: unlabelled.clone(),
         context: build_context::files(component)?,

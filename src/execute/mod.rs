@@ -44,12 +44,14 @@ pub struct Context {
     pub channel: Option<String>,
     /// Where events go.
     pub report: Report,
+    /// Id of the lock's container.
+    lock: String,
     /// How long may be waited, from the first wait on: what comes before it (image builds) has no deadline.
     timeout: Duration,
     /// When the first wait began.
     first_wait: OnceLock<Instant>,
-    /// Containers that are being stopped on purpose.
-    expected_deaths: Mutex<BTreeSet<String>>,
+    /// Deaths of containers that are stopped on purpose.
+    expected: death::Expected,
     /// At most two image builds at once: each keeps a core busy.
     builds: tokio::sync::Semaphore,
     /// The hash of the report that the proof found, for the record.
@@ -57,13 +59,14 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context for one run.
+    /// A context for one run, under this lock.
     pub fn new(
         engine: Engine,
         project: String,
         release: Version,
         channel: Option<String>,
         report: Report,
+        lock: String,
         timeout: Duration,
     ) -> Self {
         Context {
@@ -72,9 +75,10 @@ impl Context {
             release,
             channel,
             report,
+            lock,
             timeout,
             first_wait: OnceLock::new(),
-            expected_deaths: Mutex::default(),
+            expected: death::Expected::default(),
             builds: tokio::sync::Semaphore::new(2),
             proof: Mutex::default(),
         }
@@ -133,6 +137,13 @@ async fn run(
     let mut deaths = Box::pin(death::watch(context));
     let mut watching = true;
     loop {
+        // Before anything is begun: the user may have asked while the lock was taken or the plan made.
+        if failure.is_none() && cancel.is_requested() && done.len() < plan.steps.len() {
+            if !running.is_empty() {
+                context.report.note("finishing the steps under way; press Ctrl-C again to stop at once");
+            }
+            stop(&mut failure, cancel.error(), &handles);
+        }
         if failure.is_none() {
             while running.len() < PARALLEL {
                 let Some(next) = waiting.iter().position(|s| s.needs.iter().all(|n| done.contains(n))) else { break };
@@ -153,16 +164,13 @@ async fn run(
                 Err(e) => stop(&mut failure, Error::failed("a step broke down").because(e), &handles),
             },
             death = deaths.next(), if watching => match death {
-                Some(died) if context.is_unexpected(&died.name) => {
-                    stop(&mut failure, death::explain(context, &died).await, &handles);
+                Some(died) if context.expected.covers(&died) => {}
+                Some(died) => {
+                    stop(&mut failure, death::explain(context, &died.name, died.exit_code).await, &handles);
                 }
-                Some(_) => {}
                 None => watching = false,
             },
-            () = cancel.requested(), if failure.is_none() => {
-                context.report.note("finishing the steps under way; press Ctrl-C again to stop at once");
-                stop(&mut failure, cancel.error(), &handles);
-            }
+            () = cancel.requested(), if failure.is_none() => {}
             () = cancel.insisted() => {
                 running.abort_all();
                 return Err((Box::new(failure.unwrap_or_else(|| cancel.error())), done.len()));
@@ -226,7 +234,7 @@ fn planned(plan: &Plan, command: &str) -> Entry {
         at: journal::now(),
         command: command.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        by: format!("process {} on {}", std::process::id(), journal::lock::host()),
+        by: format!("process {} on {}", std::process::id(), journal::host()),
         steps: steps.collect(),
     }
 }
@@ -241,20 +249,6 @@ fn timed_out(what: String, reason: &str) -> Error {
     if reason.is_empty() { error } else { error.details([format!("last word: {reason}")]) }
 }
 
-impl Context {
-    fn expect_death(&self, name: &str) {
-        self.expected_deaths.lock().expect("not held over a panic").insert(name.to_owned());
-    }
-
-    fn expect_life(&self, name: &str) {
-        self.expected_deaths.lock().expect("not held over a panic").remove(name);
-    }
-
-    fn is_unexpected(&self, name: &str) -> bool {
-        !self.expected_deaths.lock().expect("not held over a panic").contains(name)
-    }
-}
-
 /// True for steps after which a container may die without anyone being alarmed.
 fn ends_container(action: &Action) -> Option<&str> {
     match action {
@@ -262,3 +256,6 @@ fn ends_container(action: &Action) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

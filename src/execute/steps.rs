@@ -1,8 +1,11 @@
 //! What each kind of step does with the engine. No decisions: those were made in `plan`.
 
+use jiff::Timestamp;
+
 use super::{Context, ends_container, image_steps, node_steps, prove, record_steps, wait};
 use crate::desired::labels;
-use crate::engine::spec::ContainerSpec;
+use crate::engine::found::FoundNetwork;
+use crate::engine::spec::{ContainerSpec, NetworkSpec};
 use crate::engine::{EngineError, FileEntry};
 use crate::error::{Error, Result};
 use crate::journal::{self, lock};
@@ -12,16 +15,13 @@ use crate::plan::Action;
 pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result<Option<String>> {
     let engine = &context.engine;
     if let Some(name) = ends_container(action) {
-        context.expect_death(name);
+        context.expected.stopping(name);
     }
     match action {
         Action::PullImage { component, reference } => image_steps::pull(context, id, component, reference).await?,
         Action::MakeBase { debian } => return image_steps::make_base(context, id, debian).await,
         Action::BuildImage { image } => return image_steps::build(context, id, image).await,
-        Action::CreateNetwork { spec } => match engine.create_network(spec).await {
-            Err(e) if e.is_conflict() => {}
-            other => other?,
-        },
+        Action::CreateNetwork { spec } => create_network(context, spec).await?,
         Action::RemoveNetwork { name } => engine.remove_network(name).await?,
         Action::CreateVolume { spec, .. } => {
             // Tells this volume from any other that may once have the name; the engine's own date moves with writes.
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::RemoveVolume { key, name, .. } => {
             if key == "state" {
                 // The lock holds this volume for the journal; with nothing left to guard or to tell, both end here.
-                engine.remove_container(&lock::container_name(&context.project)).await?;
+                engine.remove_container(&context.lock).await?;
             }
             engine.remove_volume(name).await?;
         }
@@ -45,10 +45,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
                 other?;
             }
         },
-        Action::StartContainer { name, .. } => {
-            context.expect_life(name);
-            engine.start_container(name).await?;
-        }
+        Action::StartContainer { name, .. } => start(context, name).await?,
         Action::WaitReady { name, service } => wait::ready(context, id, name, service).await?,
         Action::StopContainer { name, grace_seconds, .. } => engine.stop_container(name, *grace_seconds).await?,
         Action::RemoveContainer { name, .. } => engine.remove_container(name).await?,
@@ -68,6 +65,39 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         }
     }
     Ok(None)
+}
+
+/// Makes a network. One that is there already is fine when an interrupted run's last call made exactly this one: on
+/// somebody else's, services might be in reach of whoever else is on it.
+async fn create_network(context: &Context, spec: &NetworkSpec) -> Result<()> {
+    let engine = &context.engine;
+    // Asked first: older engines make a second one of the same name instead of refusing it.
+    let mut found = engine.find_network(&spec.name).await?;
+    if found.is_none() {
+        match engine.create_network(spec).await {
+            Err(e) if e.is_conflict() => found = engine.find_network(&spec.name).await?,
+            other => return Ok(other?),
+        }
+    }
+    let ours = |n: &FoundNetwork| spec.labels.iter().all(|(key, value)| n.labels.get(key) == Some(value));
+    if found.as_ref().is_some_and(ours) {
+        return Ok(());
+    }
+    Err(Error::failed(format!("there is a network {} already, and it is not of this platform", spec.name)).hint(
+        format!("if nobody needs it, remove it with `docker network rm {}`; or choose another `--project`", spec.name),
+    ))
+}
+
+/// Starts a container, whose death is alarming from then on.
+async fn start(context: &Context, name: &str) -> Result<()> {
+    context.engine.start_container(name).await?;
+    if context.expected.stopped(name)
+        && let Some(detail) = context.engine.inspect_container(name).await?
+    {
+        // By the engine's clock, as the times of its events. Were it unreadable, every death would alarm.
+        context.expected.started(name, detail.started_at.parse().unwrap_or(Timestamp::MIN));
+    }
+    Ok(())
 }
 
 /// A container of that name came up since the plan was made: fine when an interrupted run's last call made exactly

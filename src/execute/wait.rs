@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Context, death, timed_out};
-use crate::engine::{Died, ExecRequest};
+use crate::engine::ExecRequest;
 use crate::error::{Error, Result};
 
 /// The exit code of a process that SIGKILL ended.
@@ -30,7 +30,6 @@ pub(super) async fn ready(context: &Context, id: usize, name: &str, service: &st
         context.engine.exec(&request, &mut line).await
     };
     let reason = last.lock().expect("not held over a panic").clone();
-    let died = Died { name: name.to_owned(), exit_code: None };
     match output {
         Ok(output) if output.code == 0 => Ok(()),
         // The probe's own end of patience; anything else means that the container went away under it.
@@ -52,17 +51,17 @@ pub(super) async fn ready(context: &Context, id: usize, name: &str, service: &st
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            Err(death::explain(context, &died).await)
+            Err(death::explain(context, name, None).await)
         }
-        Ok(output) => match context.engine.inspect_container(name).await? {
-            Some(detail) if detail.running => {
+        Err(error) if error.is_conflict() || error.is_not_found() => Err(death::explain(context, name, None).await),
+        ended => match (context.engine.inspect_container(name).await?, ended) {
+            (Some(detail), Ok(output)) if detail.running => {
                 Err(Error::failed(format!("the readiness probe of {service} failed with exit code {}", output.code))
                     .details([output.stderr.trim().to_owned()])
                     .hint(format!("see `pupperware --project {} logs {service}`", context.project)))
             }
-            _ => Err(death::explain(context, &died).await),
+            (Some(detail), Err(error)) if detail.running => Err(error.into()),
+            _ => Err(death::explain(context, name, None).await),
         },
-        Err(error) if error.is_conflict() || error.is_not_found() => Err(death::explain(context, &died).await),
-        Err(error) => Err(error.into()),
     }
 }

@@ -5,11 +5,13 @@
 //! resuming after a crash needs no journal, because the next plan is made from what is really there.
 //! Each write is a file of its own in the state volume, so nothing that was written is ever rewritten.
 
+mod holder;
 pub mod lock;
 mod writer;
 
 use serde::{Deserialize, Serialize};
 
+pub use holder::host;
 pub use writer::Journal;
 
 /// Format of the entries.

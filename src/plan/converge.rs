@@ -7,7 +7,7 @@ use super::fate::{Fate, fate};
 use super::images::{image_step, images_needed};
 use super::{Action, Plan, lifecycle};
 use crate::desired::{Desired, PRIMARY, Replica, credentials, hash, labels};
-use crate::engine::spec::{ContainerSpec, Mount, MountSource};
+use crate::engine::spec::{ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed, record};
 
@@ -133,15 +133,9 @@ fn uncovered(desired: &Desired, observed: &Observed, issued: &record::Issued, ke
 
 /// What must go: leftovers of an interrupted run, containers that are not wanted any more, containers to be replaced.
 fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)]) {
+    lifecycle::remove_tasks(plan, observed);
     for (name, container) in &observed.containers {
         match container.label(labels::ROLE) {
-            "task" => {
-                plan.add(
-                    Action::RemoveContainer { name: name.clone(), service: None },
-                    "left over from an interrupted run",
-                    vec![],
-                );
-            }
             "smoke" => {
                 plan.add(
                     Action::RemoveContainer { name: name.clone(), service: None },
@@ -321,6 +315,7 @@ pub(super) fn task(desired: &Desired, mounts: &[(String, String)]) -> ContainerS
                 source: MountSource::Volume(volume.clone()),
                 target: format!("/volumes/{key}"),
                 read_only: false,
+                labels: Labels::new(),
             })
             .collect(),
         tmpfs: BTreeMap::from([("/tmp".into(), "mode=1777".into())]),

@@ -41,6 +41,17 @@ fn matches(container: &Container, reference: &ServiceRef) -> bool {
     container.label(labels::SERVICE) == reference.service && reference.replica.is_none_or(|n| Some(n.get()) == number)
 }
 
+/// Removes one-shot containers that an interrupted run left. Before anything starts: one that still issues certificates
+/// must not do so beside the CA's server.
+pub(super) fn remove_tasks(plan: &mut Builder, observed: &Observed) -> Vec<usize> {
+    let tasks = observed.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "task");
+    let remove = |(name, _): (&String, &Container)| {
+        let action = Action::RemoveContainer { name: name.clone(), service: None };
+        plan.add(action, "left over from an interrupted run", vec![])
+    };
+    tasks.map(remove).collect()
+}
+
 /// Stops containers, those that need others first. Nothing is removed.
 ///
 /// # Errors
@@ -87,11 +98,14 @@ pub fn start(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
         let stuck: Vec<_> = containers.iter().copied().filter(|(_, c)| c.found.state == state).collect();
         stop_steps(&mut plan, &stuck, cause);
     }
-    for (name, container) in containers {
-        if !container.running() {
-            let stopped = plan.find("stop_container", name).into_iter().collect();
-            start_steps(&mut plan, name, container, "asked to start", stopped);
-        }
+    let down: Vec<_> = containers.into_iter().filter(|(_, c)| !c.running()).collect();
+    if down.is_empty() {
+        return Ok(plan.finish());
+    }
+    let removed = remove_tasks(&mut plan, observed);
+    for (name, container) in down {
+        let needs = removed.iter().copied().chain(plan.find("stop_container", name)).collect();
+        start_steps(&mut plan, name, container, "asked to start", needs);
     }
     Ok(plan.finish())
 }
@@ -115,9 +129,9 @@ pub fn restart(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
     }
     let mut plan = Builder::default();
     stop_steps(&mut plan, &containers, "asked to restart");
-    let stopped = plan.all("stop_container");
+    let needs = [remove_tasks(&mut plan, observed), plan.all("stop_container")].concat();
     for (name, container) in containers {
-        start_steps(&mut plan, name, container, "asked to restart", stopped.clone());
+        start_steps(&mut plan, name, container, "asked to restart", needs.clone());
     }
     Ok(plan.finish())
 }

@@ -334,6 +334,12 @@ impl Engine {
             let held = self.volume(&volume).certificates.contains_key(certname);
             assert!(held, "{name} starts without its certificate");
         }
+        if service == "puppetserver" {
+            let ca = labels::scoped(&self.project, "ca");
+            let issues =
+                |c: &&Container| c.label(labels::ROLE) == "task" && c.running() && c.found.volumes.contains(&ca);
+            assert_eq!(self.observed.containers.values().find(issues), None, "{name} starts beside what its CA issues");
+        }
         self.starts_again(name);
     }
 

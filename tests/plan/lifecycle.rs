@@ -2,8 +2,9 @@
 
 use insta::assert_snapshot;
 use pupperware::cli::service::ServiceRef;
+use pupperware::desired::Desired;
 use pupperware::engine::found::ContainerState;
-use pupperware::plan::{down, restart, start, stop};
+use pupperware::plan::{Action, down, reconcile, restart, start, stop};
 
 use crate::engine::Engine;
 use crate::world::{failure, platform, running, text, up};
@@ -119,6 +120,44 @@ fn all_restart_after_all_have_stopped() {
     10  start container demo-puppetserver-1  (asked to restart)  after 0,1,2,3
     11  wait for container demo-puppetserver-1  (it starts)  after 10
     ");
+}
+
+/// A platform that lost its record, and whose `up` was killed while certificates were issued: that still goes on.
+fn killed_while_issuing() -> (Desired, Engine) {
+    let (desired, mut engine) = running("");
+    engine.lose_record();
+    for step in reconcile(&desired, &engine.observed).unwrap().steps {
+        if matches!(step.action, Action::IssueCredentials { .. }) {
+            engine.apply_half(&step.action);
+            break;
+        }
+        engine.apply(&step.action);
+    }
+    (desired, engine)
+}
+
+#[test]
+fn nothing_starts_beside_the_helper_of_a_killed_run() {
+    let (desired, mut engine) = killed_while_issuing();
+    let plan = start(&engine.observed, &[]).unwrap();
+    assert_snapshot!(text(&desired, &plan), @"
+    0  remove container demo-provision  (left over from an interrupted run)
+    1  start container demo-postgres-1  (asked to start)  after 0
+    2  wait for container demo-postgres-1  (it starts)  after 1
+    3  start container demo-puppetdb-1  (asked to start)  after 0
+    4  wait for container demo-puppetdb-1  (it starts)  after 3
+    5  start container demo-puppetserver-1  (asked to start)  after 0
+    6  wait for container demo-puppetserver-1  (it starts)  after 5
+    ");
+    engine.carry_out(&plan);
+    let (desired, mut engine) = killed_while_issuing();
+    let plan = restart(&engine.observed, &services(&["puppetserver"])).unwrap();
+    assert_snapshot!(text(&desired, &plan), @"
+    0  remove container demo-provision  (left over from an interrupted run)
+    1  start container demo-puppetserver-1  (asked to restart)  after 0
+    2  wait for container demo-puppetserver-1  (it starts)  after 1
+    ");
+    engine.carry_out(&plan);
 }
 
 #[test]
