@@ -1,5 +1,5 @@
 # Two commands: `make up` brings a platform up, `make test` passes the tests. Both say what they install.
-.PHONY: up test unit engine prerequisites test-prerequisites
+.PHONY: up test unit engine bench prerequisites test-prerequisites
 
 up: prerequisites
 	cargo build --release
@@ -16,6 +16,10 @@ unit:
 # One scenario: make engine SCENARIO=name
 engine: test-prerequisites
 	cargo test --test engine -- --test-threads=1 $(SCENARIO)
+
+# This program beside docker-compose v2: make bench ARGS="--rounds 5 --only start,noop"
+bench: test-prerequisites
+	cargo bench --bench platform -- $(ARGS)
 
 prerequisites:
 	sh scripts/prerequisites

@@ -13,6 +13,9 @@ if [ ! -e "$ssl/cert.pem" ]; then
     until ask https://puppet:8140/puppet-ca/v1/certificate/puppetdb -o "$ssl/cert.pem"; do sleep 1; done
 fi
 cat > /run/puppetdb/conf.d/peer.ini << END
+[global]
+vardir = /var/lib/puppetdb
+logging-config = /etc/puppetdb/logback.xml
 [database]
 subname = //postgres:5432/puppetdb
 username = puppetdb
@@ -34,7 +37,7 @@ if [ -e $options ]; then
     as java @$options -XX:SharedArchiveFile=/usr/share/pupperware/app.jsa "-Xms$HEAP" "-Xmx$HEAP" clojure.main \
         -m puppetlabs.puppetdb.core services "$@" --config /etc/puppetdb/conf.d,/run/puppetdb/conf.d
 fi
-# The package's own file would set these a second time.
-rm -f /etc/puppetdb/conf.d/database.ini /etc/puppetdb/conf.d/jetty.ini
+# The package's own files would set these a second time.
+rm -f /etc/puppetdb/conf.d/database.ini /etc/puppetdb/conf.d/jetty.ini /etc/puppetdb/conf.d/config.ini
 as java "-Xms$HEAP" "-Xmx$HEAP" -Djava.security.egd=/dev/urandom -cp /usr/share/puppetdb/puppetdb.jar clojure.main \
     -m puppetlabs.puppetdb.core services "$@" --config /etc/puppetdb/conf.d,/run/puppetdb/conf.d
