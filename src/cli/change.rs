@@ -12,10 +12,13 @@ use crate::report::output::Output;
 #[command(next_help_heading = "Plan options")]
 pub struct ChangeArgs {
     /// Print the plan and change nothing.
-    #[arg(long)]
+    #[arg(long, group = "shown")]
     pub dry_run: bool,
-    /// How --dry-run prints the plan.
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t, requires = "dry_run")]
+    /// Print how long each step took, and which of them everything had to wait for.
+    #[arg(long, group = "shown", conflicts_with = "dry_run")]
+    pub timings: bool,
+    /// How --dry-run prints the plan, and --timings the times.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t, requires = "shown")]
     pub output: Output,
     /// Give up when services take longer than this, such as 90s, 10m or 1h.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10m")]

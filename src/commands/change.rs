@@ -1,6 +1,6 @@
 //! The one way in which a command changes a platform: observe, plan, show or lock, plan again under the lock, execute.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use semver::Version;
 
@@ -12,7 +12,8 @@ use crate::execute::cancel::Cancel;
 use crate::execute::{self, Context as Run};
 use crate::journal::{Journal, lock};
 use crate::observed::{self, Observed};
-use crate::plan::{Plan, render};
+use crate::plan::timeline::Timeline;
+use crate::plan::{Plan, render, timeline};
 use crate::report::output::{Output, json, yaml};
 use crate::report::terminal;
 
@@ -30,12 +31,12 @@ pub struct Change<'a> {
 
 /// How it went.
 pub enum Outcome {
-    /// The plan was only shown; true when it was empty.
+    /// Everything was said in the way that was asked for: a plan, or times. True when the plan was empty.
     Shown(bool),
     /// There was nothing to do.
     Nothing,
-    /// The plan was carried out.
-    Done,
+    /// The plan was carried out, and this is how it went.
+    Done(Timeline),
 }
 
 /// Plans and carries out. `observed` is the state that the caller already has; `plan` is pure.
@@ -50,14 +51,27 @@ pub async fn run(
     plan: impl Fn(&Observed) -> Result<Plan>,
 ) -> Result<Outcome> {
     let first = plan(observed)?;
+    let speaks = !matches!(args.output, Output::Table);
     if args.dry_run {
         show(context.project(), &first, args.output)?;
         return Ok(Outcome::Shown(first.is_empty()));
     }
-    if first.is_empty() {
-        return Ok(Outcome::Nothing);
+    let outcome = match first.is_empty() {
+        true => Outcome::Nothing,
+        false => locked(context, change, args.wait_lock.unwrap_or_default(), args.timeout, plan).await?,
+    };
+    if !args.timings {
+        return Ok(outcome);
     }
-    locked(context, change, args.wait_lock.unwrap_or_default(), args.timeout, plan).await
+    let nothing = timeline::timeline(context.project(), &Plan::default(), 0, &[]);
+    let times = if let Outcome::Done(times) = &outcome { times } else { &nothing };
+    match args.output {
+        Output::Json => terminal::out(&json(times)?)?,
+        Output::Yaml => terminal::out(&yaml(times)?)?,
+        Output::Table if times.steps.is_empty() => {}
+        Output::Table => terminal::out(&timeline::text(times))?,
+    }
+    Ok(if speaks { Outcome::Shown(times.steps.is_empty()) } else { outcome })
 }
 
 /// Takes the lock, plans with what is true under it, and executes.
@@ -72,6 +86,7 @@ pub async fn locked(
     plan: impl Fn(&Observed) -> Result<Plan>,
 ) -> Result<Outcome> {
     let engine = change.engine;
+    let came = Instant::now();
     let cancel = Cancel::listen();
     let give_up = async {
         cancel.requested().await;
@@ -90,8 +105,9 @@ pub async fn locked(
         let (release, channel) = (change.release.clone(), change.channel.clone());
         let (report, held) = (context.report.clone(), lock.container.clone());
         let run = Run::new(engine.clone(), project, release, channel, report, held, timeout);
-        execute::execute(run, &plan, journal, change.command, &cancel).await?;
-        Ok(Outcome::Done)
+        let before = u64::try_from(came.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let spans = execute::execute(run, &plan, journal, change.command, &cancel).await?;
+        Ok(Outcome::Done(timeline::timeline(context.project(), &plan, before, &spans)))
     }
     .await;
     let released = lock.release().await;

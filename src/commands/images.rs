@@ -108,6 +108,7 @@ async fn get(
         Change { command: "images", engine: &supply.engine, release: supply.release.version.clone(), channel: None };
     let args = ChangeArgs {
         dry_run: false,
+        timings: false,
         output: Output::Table,
         timeout: std::time::Duration::from_secs(3600),
         wait_lock: None,
@@ -116,7 +117,7 @@ async fn get(
         |observed: &crate::observed::Observed| Ok(plan::images(&supply.images, &supply.debian, observed, &components));
     match change::run(&context, &change, &args, &supply.observed, plan).await? {
         Outcome::Nothing => context.report.note("nothing to do: all images are here"),
-        Outcome::Done | Outcome::Shown(_) => {}
+        Outcome::Done(_) | Outcome::Shown(_) => {}
     }
     list(&supply, selection).await?;
     Ok(0)

@@ -69,7 +69,7 @@ pub(super) async fn run(
     let change = Change { command: verb.name(), engine: &engine, release: recorded(&observed), channel: None };
     match change::run(&context, &change, args, &observed, |o| verb.plan(o, services)).await? {
         Outcome::Nothing => terminal::out("nothing to do\n")?,
-        Outcome::Done => terminal::out(&verb.summary(context.project(), services))?,
+        Outcome::Done(_) => terminal::out(&verb.summary(context.project(), services))?,
         Outcome::Shown(_) => {}
     }
     Ok(0)

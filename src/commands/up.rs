@@ -37,7 +37,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> 
             terminal::out(&format!("nothing to do: {} runs release {}, proved\n", desired.project, desired.release))?;
             Ok(0)
         }
-        Outcome::Done => {
+        Outcome::Done(_) => {
             terminal::out(&what_now(&context, &platform))?;
             Ok(0)
         }

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Entry, Journal, PlannedStep};
+use crate::plan::timeline::Span;
 use crate::plan::{Action, Plan, Step};
 use crate::report::Report;
 use crate::report::event::Event;
@@ -95,11 +96,17 @@ impl Context {
     }
 }
 
-/// Carries out the plan under the lock's journal.
+/// Carries out the plan under the lock's journal, and tells when each step was under way.
 ///
 /// # Errors
 /// The first step's failure, a service's death, the deadline, or the user's interruption. What was done stays done.
-pub async fn execute(context: Context, plan: &Plan, journal: Journal, command: &str, cancel: &Cancel) -> Result<()> {
+pub async fn execute(
+    context: Context,
+    plan: &Plan,
+    journal: Journal,
+    command: &str,
+    cancel: &Cancel,
+) -> Result<Vec<Span>> {
     let began = Instant::now();
     let context = Arc::new(context);
     context.report.event(Event::PlanStarted {
@@ -112,14 +119,15 @@ pub async fn execute(context: Context, plan: &Plan, journal: Journal, command: &
     journal.flush().await?;
     let outcome = run(&context, plan, &journal, cancel).await;
     let done = match &outcome {
-        Ok(()) => plan.steps.len(),
+        Ok(_) => plan.steps.len(),
         Err((_, done)) => *done,
     };
     journal.add(Entry::Ended { at: journal::now(), ok: outcome.is_ok() });
     let flushed = journal.flush().await;
     context.report.event(Event::PlanFinished { ok: outcome.is_ok(), done, elapsed_ms: millis(began) });
-    outcome.map_err(|(error, _)| *error)?;
-    Ok(flushed?)
+    let spans = outcome.map_err(|(error, _)| *error)?;
+    flushed?;
+    Ok(spans)
 }
 
 /// The loop. On failure: the error, and how many steps had succeeded.
@@ -128,7 +136,9 @@ async fn run(
     plan: &Plan,
     journal: &Journal,
     cancel: &Cancel,
-) -> Result<(), (Box<Error>, usize)> {
+) -> Result<Vec<Span>, (Box<Error>, usize)> {
+    let began = Instant::now();
+    let mut spans = Vec::new();
     let mut waiting: Vec<&Step> = plan.steps.iter().collect();
     let mut done: BTreeSet<usize> = BTreeSet::new();
     let mut running = JoinSet::new();
@@ -157,7 +167,11 @@ async fn run(
         }
         tokio::select! {
             Some(finished) = running.join_next() => match finished {
-                Ok((id, Ok(()))) => { done.insert(id); }
+                Ok((id, Ok(at))) => {
+                    let began_ms = u64::try_from((at - began).as_millis()).unwrap_or(u64::MAX);
+                    spans.push(Span { id, began_ms, ended_ms: millis(began) });
+                    done.insert(id);
+                }
                 Ok((_, Err(error))) => stop(&mut failure, error, &handles),
                 // Aborted by us after another failure.
                 Err(e) if e.is_cancelled() => {}
@@ -178,7 +192,7 @@ async fn run(
         }
     }
     match failure {
-        None => Ok(()),
+        None => Ok(spans),
         Some(error) => Err((Box::new(error), done.len())),
     }
 }
@@ -195,8 +209,8 @@ fn stop(failure: &mut Option<Error>, error: Error, handles: &[(tokio::task::Abor
     }
 }
 
-/// One step, with its events and journal entries.
-async fn one(context: Arc<Context>, journal: Journal, step: Step) -> (usize, Result<()>) {
+/// One step, with its events and journal entries; when it began.
+async fn one(context: Arc<Context>, journal: Journal, step: Step) -> (usize, Result<Instant>) {
     let began = Instant::now();
     let id = step.id;
     context.report.event(Event::StepStarted {
@@ -212,7 +226,7 @@ async fn one(context: Arc<Context>, journal: Journal, step: Step) -> (usize, Res
         Ok(outcome) => {
             journal.add(Entry::Done { id, at: journal::now() });
             context.report.event(Event::StepFinished { id, elapsed_ms: millis(began), outcome });
-            (id, Ok(()))
+            (id, Ok(began))
         }
         Err(error) => {
             journal.add(Entry::Failed { id, at: journal::now(), error: error.to_string() });

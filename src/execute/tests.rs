@@ -46,7 +46,7 @@ fn chain(actions: impl IntoIterator<Item = Action>) -> Plan {
 /// Carries a plan out, the user having pressed Ctrl-C so many times before.
 async fn carried_out(fake: &Fake, plan: &Plan, interruptions: u32) -> Result<(), (Box<Error>, usize)> {
     let journal = Journal::open(fake.engine.clone(), "the-lock".into(), "run".into());
-    run(&context(fake), plan, &journal, &Cancel::after(interruptions)).await
+    run(&context(fake), plan, &journal, &Cancel::after(interruptions)).await.map(|_| ())
 }
 
 fn create_volume() -> Action {

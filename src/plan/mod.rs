@@ -10,6 +10,7 @@ mod images;
 mod lifecycle;
 pub mod render;
 mod smoke;
+pub mod timeline;
 
 use std::collections::BTreeMap;
 

@@ -61,7 +61,7 @@ pub fn text(plan: &Plan) -> String {
 }
 
 /// What people read for a kind; its object follows.
-fn verb(kind: &str) -> &str {
+pub(super) fn verb(kind: &str) -> &str {
     match kind {
         "place_files" => "write configuration into",
         "wait_ready" => "wait for",

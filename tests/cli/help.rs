@@ -88,8 +88,12 @@ fn the_page_of_a_command() {
           --dry-run
               Print the plan and change nothing
 
+          --timings
+              Print how long each step took, and which of them everything had to
+              wait for
+
       -o, --output <FORMAT>
-              How --dry-run prints the plan
+              How --dry-run prints the plan, and --timings the times
 
               Possible values:
               - table: Aligned columns
