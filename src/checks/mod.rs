@@ -3,6 +3,7 @@
 //! `doctor` runs them all and shows each; `up` runs those without which it would fail half-way, before it changes
 //! anything. Each check has an id that scripts may rely on.
 
+mod archives;
 mod certificates;
 mod machine;
 mod ports;
@@ -19,7 +20,7 @@ use crate::observed::Observed;
 use crate::plan::{Action, Plan};
 
 /// Every check, in order: group and id.
-pub const ALL: [(&str, &str); 13] = [
+pub const ALL: [(&str, &str); 15] = [
     ("engine", "engine-reachable"),
     ("engine", "engine-api"),
     ("engine", "engine-linux"),
@@ -32,6 +33,8 @@ pub const ALL: [(&str, &str); 13] = [
     ("certificates", "certificate-puppetserver"),
     ("certificates", "certificate-puppetdb"),
     ("certificates", "certificate-postgres"),
+    ("images", "class-archive-puppetserver"),
+    ("images", "class-archive-puppetdb"),
     ("platform", "platform-proved"),
 ];
 
@@ -116,6 +119,7 @@ pub async fn all(ground: &Ground<'_>) -> Vec<Check> {
         images(ground.images, observed),
     ];
     checks.extend(certificates::all(engine, observed).await);
+    checks.extend(archives::all(engine, observed).await);
     checks.push(platform(observed));
     checks
 }

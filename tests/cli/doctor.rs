@@ -24,20 +24,22 @@ fn no_engine_is_a_failed_check() {
     assert_snapshot!(transcript(command.arg("doctor")), @"
     exit code: 3
     --- stdout
-    CHECK                     RESULT  FOUND
-    engine-reachable          error   no Docker Engine answers at unix:///nowhere/docker.sock (from --host)
-    engine-api                -       skipped: no engine
-    engine-linux              -       skipped: no engine
-    disk-space                -       skipped: no engine
-    memory                    -       skipped: no engine
-    clock                     -       skipped: no engine
-    port-published            -       skipped: no engine
-    images-present            -       skipped: no engine
-    certificate-ca            -       skipped: no engine
-    certificate-puppetserver  -       skipped: no engine
-    certificate-puppetdb      -       skipped: no engine
-    certificate-postgres      -       skipped: no engine
-    platform-proved           -       skipped: no engine
+    CHECK                       RESULT  FOUND
+    engine-reachable            error   no Docker Engine answers at unix:///nowhere/docker.sock (from --host)
+    engine-api                  -       skipped: no engine
+    engine-linux                -       skipped: no engine
+    disk-space                  -       skipped: no engine
+    memory                      -       skipped: no engine
+    clock                       -       skipped: no engine
+    port-published              -       skipped: no engine
+    images-present              -       skipped: no engine
+    certificate-ca              -       skipped: no engine
+    certificate-puppetserver    -       skipped: no engine
+    certificate-puppetdb        -       skipped: no engine
+    certificate-postgres        -       skipped: no engine
+    class-archive-puppetserver  -       skipped: no engine
+    class-archive-puppetdb      -       skipped: no engine
+    platform-proved             -       skipped: no engine
 
     what to do:
       engine-reachable: start it (`sudo systemctl start docker`), install it (`sudo apt-get install docker.io`), or name another with `--host` or `--context`
@@ -85,6 +87,6 @@ fn an_unknown_check_is_refused() {
     --- stderr
     error: there is no check "disk"
 
-    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, platform-proved
+    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, class-archive-puppetserver, class-archive-puppetdb, platform-proved
     "#);
 }

@@ -39,7 +39,7 @@ fn up_proves_the_platform_and_again_does_nothing() {
     platform.ok(&["smoke", "-o", "junit"]).says("failures=\"0\"");
     platform.ok(&["agent", "run", "--noop"]);
     platform.ok(&["status", "--check"]);
-    platform.ok(&["doctor"]);
+    platform.ok(&["doctor"]).says("puppetserver runs from its class-data archive").says("puppetdb runs from its class");
 }
 
 /// Intent: containers and networks may go; the CA, certificates, nodes and reports stay.
@@ -71,6 +71,9 @@ fn two_platforms_live_side_by_side() {
     assert_eq!(two.up()["channel"], "lts");
     two.ok(&["up"]).says("nothing to do");
     two.ok(&["smoke"]);
+    for platform in [&one, &two] {
+        no_session_ticket_is_sent(platform);
+    }
     assert_ne!(one.ca(), two.ca());
     two.ok(&["--yes", "down", "--destroy-data", "ALL"]);
     assert_eq!(SERVICES.map(|s| one.touched(s)), before);
@@ -98,6 +101,15 @@ fn compose_knows_it(platform: &Platform) {
         let id = docker(&["inspect", "--format", "{{.Id}}", &platform.container(service)]);
         assert!(grouped.contains(&id), "{service} is not among {grouped}");
     }
+}
+
+/// A TLS 1.3 session ticket is what makes agents stall for 30 s when they enrol (docs/concepts/enrolment-stall.md), so
+/// the server must send none. Both lines, because each brings another JVM.
+fn no_session_ticket_is_sent(platform: &Platform) {
+    let ask = "sleep 2 | openssl s_client -connect puppet:8140 -tls1_3 -msg 2>&1";
+    let said = platform.inside("agent", &["sh", "-c", ask]);
+    assert!(said.contains("TLSv1.3, Cipher is"), "{said}");
+    assert!(said.contains("<<< TLS 1.3, Handshake") && !said.contains("NewSessionTicket"), "{said}");
 }
 
 /// The database password is the one secret that services share; keys are PEM.
