@@ -128,6 +128,8 @@ pub struct Service {
     pub cpus: Option<f64>,
     /// Most processes and threads.
     pub pids_limit: Option<u32>,
+    /// Weight among containers that want more processor than there is.
+    pub cpu_shares: Option<u32>,
     /// Bytes of /dev/shm.
     pub shm_size: Option<u64>,
     /// What it needs, for Compose users and for the order of stopping.

@@ -114,9 +114,12 @@ fn service(desired: &Desired, spec: &ContainerSpec) -> Mapping {
         put(&mut out, "restart", "unless-stopped");
     }
     put(&mut out, "stop_grace_period", format!("{}s", spec.stop_grace_seconds));
-    for (key, number) in
-        [("mem_limit", spec.memory_bytes), ("pids_limit", spec.pids.map(u64::from)), ("shm_size", spec.shm_bytes)]
-    {
+    for (key, number) in [
+        ("mem_limit", spec.memory_bytes),
+        ("cpu_shares", spec.cpu_shares.map(u64::from)),
+        ("pids_limit", spec.pids.map(u64::from)),
+        ("shm_size", spec.shm_bytes),
+    ] {
         if let Some(number) = number {
             put(&mut out, key, number);
         }

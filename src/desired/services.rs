@@ -161,6 +161,7 @@ impl Context<'_> {
             stop_grace_seconds: compose::seconds(&service.stop_grace_period)?,
             memory_bytes: service.mem_limit,
             nano_cpus: service.cpus.map(nanos),
+            cpu_shares: service.cpu_shares,
             pids: service.pids_limit,
             shm_bytes: service.shm_size,
             ..ContainerSpec::default()

@@ -246,6 +246,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
     HostConfig {
         memory: spec.memory_bytes.map(|b| i64::try_from(b).unwrap_or(i64::MAX)),
         nano_cpus: spec.nano_cpus.map(|n| i64::try_from(n).unwrap_or(i64::MAX)),
+        cpu_shares: spec.cpu_shares.map(i64::from),
         pids_limit: spec.pids.map(i64::from),
         init: Some(spec.init),
         network_mode: Some(spec.networks.first().map_or_else(|| "none".to_owned(), |a| a.network.clone())),

@@ -58,6 +58,9 @@ pub struct ContainerSpec {
     pub memory_bytes: Option<u64>,
     /// CPU limit in units of 1e-9 cores.
     pub nano_cpus: Option<u64>,
+    /// Weight among containers that want more processor than there is; the engine's default is 1024.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu_shares: Option<u32>,
     /// Most processes and threads.
     pub pids: Option<u32>,
     /// Size of /dev/shm in bytes.
