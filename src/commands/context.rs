@@ -13,7 +13,7 @@ use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
 use crate::images::{self, Debian, DesiredImage};
 use crate::observed::{self, Observed};
-use crate::release::{self, Manifest, Release};
+use crate::release::{self, Lineage, Manifest, Release};
 use crate::report::{Report, terminal};
 use crate::settings::{self, Given, Overrides, Settings, Sourced};
 
@@ -117,10 +117,27 @@ impl Context {
     /// # Errors
     /// The engine's, an unknown release, data of an unknown stream.
     pub async fn supply(&self) -> Result<Supply> {
+        let (engine, info, observed) = self.look().await?;
+        self.supplied(engine, info, observed)
+    }
+
+    /// The same for images alone, which may be of another release line than the platform that runs.
+    ///
+    /// # Errors
+    /// As [`Context::supply`].
+    pub async fn supply_of_any_line(&self) -> Result<Supply> {
+        let (engine, info, observed) = self.look().await?;
+        let config = &self.settings.config;
+        let named = config.channel().is_some() || config.release().is_some();
+        let lineage = if named { Lineage::New } else { observed.lineage() };
+        self.supplied_with(self.release(&lineage)?, engine, info, observed)
+    }
+
+    async fn look(&self) -> Result<(Engine, EngineInfo, Observed)> {
         let engine = self.engine()?;
         let info = async { engine.info().await.map_err(Error::from) };
         let (info, observed) = tokio::try_join!(info, observed::snapshot(&engine, self.project()))?;
-        self.supplied(engine, info, observed)
+        Ok((engine, info, observed))
     }
 
     /// The same, of an engine that was asked already.
@@ -128,7 +145,10 @@ impl Context {
     /// # Errors
     /// An unknown release.
     pub fn supplied(&self, engine: Engine, info: EngineInfo, observed: Observed) -> Result<Supply> {
-        let release = self.release(&observed)?;
+        self.supplied_with(self.release(&observed.lineage())?, engine, info, observed)
+    }
+
+    fn supplied_with(&self, release: Release, engine: Engine, info: EngineInfo, observed: Observed) -> Result<Supply> {
         let debian = images::debian(&release)?;
         let images = desired::images(&self.settings.config, &release)?;
         Ok(Supply { engine, info, release, debian, images, observed })
@@ -158,11 +178,11 @@ impl Context {
     ///
     /// # Errors
     /// There is no such release, or it is not one that the platform can go to.
-    pub fn release(&self, observed: &Observed) -> Result<Release> {
+    pub fn release(&self, lineage: &Lineage) -> Result<Release> {
         let manifest = Manifest::embedded()?;
         let config = &self.settings.config;
         let channel = config.channel().map(ToString::to_string);
-        Ok(release::choose(&manifest, channel.as_deref(), config.release(), &observed.lineage())?.clone())
+        Ok(release::choose(&manifest, channel.as_deref(), config.release(), lineage)?.clone())
     }
 
     fn origin(&self) -> Origin {

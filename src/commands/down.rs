@@ -19,7 +19,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &DownArgs, report: &Report) -
     if !args.change.dry_run && args.destroy_data.iter().any(|d| d == "ALL") {
         confirm(
             &context,
-            &format!("destroying ALL data of {}, its certificate authority among it,", context.project()),
+            &format!("destroying ALL data of {}, its certificate authority included", context.project()),
         )?;
     }
     let change = Change { command: "down", engine: &engine, release: recorded(&observed), channel: None };

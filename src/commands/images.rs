@@ -78,7 +78,7 @@ async fn load_supply(global: &GlobalArgs, selection: &SelectionArgs, report: &Re
     }
     let extra = Extra { release: Some(&selection.release), code: None };
     let context = Context::new(global, &extra, report)?;
-    let supply = context.supply().await?;
+    let supply = context.supply_of_any_line().await?;
     Ok((context, supply))
 }
 

@@ -100,7 +100,7 @@ fn steps(context: &Result<Context>, observed: &Observed) -> Result<usize, String
     let context = context.as_ref().map_err(|error| format!("{error}, see `pupperware config validate`"))?;
     let machine = observed.machine().ok_or("no label says which machine the platform was sized for")?;
     let plan = || -> Result<usize> {
-        let (_, desired) = context.desired(&context.release(observed)?, machine)?;
+        let (_, desired) = context.desired(&context.release(&observed.lineage())?, machine)?;
         Ok(plan::reconcile(&desired, observed)?.steps.len())
     };
     plan().map_err(|error| error.to_string())

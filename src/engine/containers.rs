@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, HealthConfig, HostConfig,
@@ -91,7 +92,17 @@ impl Engine {
     /// The engine's.
     pub async fn remove_container(&self, name: &str) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(false).build();
-        absent_is_fine(self.slow.remove_container(name, Some(options)).await)
+        let mut tries = 0;
+        loop {
+            match absent_is_fine(self.slow.remove_container(name, Some(options.clone())).await) {
+                // A file system that is still being unmounted; the engine keeps the container, and can be asked again.
+                Err(error) if tries < 5 && error.message.contains("failed to remove root filesystem") => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Details of one container; `None` when there is none of that name.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
-    InspectNetworkOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
+    InspectNetworkOptions, ListNetworksOptions, ListVolumesOptionsBuilder, RemoveVolumeOptions,
 };
 
 use super::found::{FoundNetwork, FoundVolume};
@@ -12,14 +12,12 @@ use super::spec::{NetworkSpec, VolumeSpec};
 use super::{Engine, EngineError};
 
 impl Engine {
-    /// Networks with this label (`key=value`).
+    /// All networks.
     ///
     /// # Errors
     /// The engine's.
-    pub async fn list_networks(&self, label: &str) -> Result<Vec<FoundNetwork>, EngineError> {
-        let filters = HashMap::from([("label", vec![label])]);
-        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
-        let rows = self.fast.list_networks(Some(options)).await?;
+    pub async fn list_networks(&self) -> Result<Vec<FoundNetwork>, EngineError> {
+        let rows = self.fast.list_networks(None::<ListNetworksOptions>).await?;
         let found = rows.into_iter().map(|n| FoundNetwork {
             id: n.id.unwrap_or_default(),
             name: n.name.unwrap_or_default(),

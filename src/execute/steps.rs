@@ -83,9 +83,7 @@ async fn create_network(context: &Context, spec: &NetworkSpec) -> Result<()> {
     if found.as_ref().is_some_and(ours) {
         return Ok(());
     }
-    Err(Error::failed(format!("there is a network {} already, and it is not of this platform", spec.name)).hint(
-        format!("if nobody needs it, remove it with `docker network rm {}`; or choose another `--project`", spec.name),
-    ))
+    Err(crate::plan::not_our_network(&spec.name))
 }
 
 /// Starts a container, whose death is alarming from then on.

@@ -61,8 +61,15 @@ impl Place {
         }
         let pid = get(PID).parse().ok().and_then(Pid::from_raw);
         // EPERM means that it lives and belongs to someone else.
-        pid.is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+        pid.is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH) || is_zombie(pid))
     }
+}
+
+/// True when it has ended and only waits for its parent to ask how: in containers and CI some parents never do.
+fn is_zombie(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // `PID (name) STATE ...`; the name may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
 /// This machine's name.
@@ -131,6 +138,19 @@ mod tests {
             (NAMESPACE, &place.namespace),
             (PID, pid),
         ])
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_only_waits_for_its_parent_is_gone() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id().to_string();
+        // It ends soon, and nobody asks how before it is judged.
+        while !is_gone(&with(&[(PID, &pid)])) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(fs::exists(format!("/proc/{pid}")).unwrap());
+        child.wait().unwrap();
     }
 
     #[test]

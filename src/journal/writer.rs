@@ -81,6 +81,10 @@ async fn write(engine: Engine, container: String, run: String, mut messages: mps
                 Ok(()) => {}
                 // The plan itself removed the state volume, as its last step: there is nothing left to write into.
                 Err(error) if error.is_not_found() => tracing::info!(%error, "the journal is gone"),
+                // Removed while it was being written to, which the engine tells in other words.
+                Err(error) if matches!(engine.inspect_container(&container).await, Ok(None)) => {
+                    tracing::info!(%error, "the journal is gone");
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot write the journal");
                     failure.get_or_insert(error);

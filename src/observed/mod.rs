@@ -23,6 +23,8 @@ pub struct Observed {
     pub containers: BTreeMap<String, Container>,
     /// Its networks by name.
     pub networks: BTreeMap<String, FoundNetwork>,
+    /// Names of all other networks on the engine.
+    pub other_networks: BTreeSet<String>,
     /// Its volumes by name.
     pub volumes: BTreeMap<String, FoundVolume>,
     /// References of all images on the engine, in the spelling of [`reference::normal`].
@@ -133,15 +135,18 @@ pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed> {
     let (containers, volumes, networks, images) = tokio::try_join!(
         engine.list_all_containers(),
         engine.list_volumes(&selector),
-        engine.list_networks(&selector),
+        engine.list_networks(),
         engine.list_images(),
     )?;
     let (ours, others): (Vec<_>, Vec<_>) =
         containers.into_iter().partition(|c| c.labels.get(labels::PROJECT).map(String::as_str) == Some(project));
+    let of_project = |n: &FoundNetwork| n.labels.get(labels::PROJECT).map(String::as_str) == Some(project);
+    let (networks, other_networks): (Vec<_>, Vec<_>) = networks.into_iter().partition(of_project);
     let details = futures_util::future::try_join_all(ours.into_iter().map(|found| detailed(engine, found))).await?;
     let mut observed = Observed {
         containers: details.into_iter().flatten().map(|c| (c.found.name.clone(), c)).collect(),
         networks: networks.into_iter().map(|n| (n.name.clone(), n)).collect(),
+        other_networks: other_networks.into_iter().map(|n| n.name).collect(),
         images: images.into_iter().flat_map(|i| i.references).map(|r| reference::normal(&r)).collect(),
         ports: others.into_iter().flat_map(|c| c.ports.into_iter().map(move |port| (port, c.name.clone()))).collect(),
         ..Observed::default()

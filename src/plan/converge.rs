@@ -14,12 +14,14 @@ use crate::observed::{Container, Observed, record};
 /// The plan that makes `observed` into `desired`. Empty when they agree and the platform is proved.
 ///
 /// # Errors
-/// Refusals: the CA is lost while its certificates live, or a port is held by another container.
+/// Refusals: the CA is lost while its certificates live, a port is held by another container, or a network of ours has
+/// the name of somebody else's.
 pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
     refuse_lost_ca(desired, observed)?;
     let issue = issue(desired, observed);
     let fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
     refuse_taken_ports(observed, &fates)?;
+    refuse_other_networks(desired, observed)?;
 
     let mut plan = Builder::default();
     clear(&mut plan, desired, observed, &fates);
@@ -75,6 +77,12 @@ fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result
         }
     }
     Ok(())
+}
+
+/// A network that has the name of one of ours and is not ours: whoever else is on it could reach the services.
+fn refuse_other_networks(desired: &Desired, observed: &Observed) -> Result<()> {
+    let other = desired.networks.values().find(|n| observed.other_networks.contains(&n.name));
+    other.map_or(Ok(()), |network| Err(lifecycle::not_our_network(&network.name)))
 }
 
 /// What must be issued.

@@ -21,7 +21,7 @@ pub(super) fn grace(service: &str) -> u32 {
 /// # Errors
 /// One that is named does not exist.
 pub fn chosen<'o>(observed: &'o Observed, services: &[ServiceRef]) -> Result<Vec<(&'o String, &'o Container)>> {
-    if let Some(wrong) = services.iter().find(|s| !observed.services().any(|(_, c)| matches(c, s))) {
+    if let Some(wrong) = services.iter().find(|s| !observed.services().any(|(n, c)| matches(n, c, s))) {
         let mut names: Vec<&str> = observed.services().map(|(_, c)| c.label(labels::SERVICE)).collect();
         names.sort_unstable();
         names.dedup();
@@ -31,14 +31,23 @@ pub fn chosen<'o>(observed: &'o Observed, services: &[ServiceRef]) -> Result<Vec
             format!("it has {}", names.join(", "))
         }));
     }
-    let wanted = |c: &Container| services.is_empty() || services.iter().any(|s| matches(c, s));
-    Ok(observed.services().filter(|(_, c)| wanted(c)).collect())
+    let wanted = |n: &str, c: &Container| services.is_empty() || services.iter().any(|s| matches(n, c, s));
+    Ok(observed.services().filter(|(n, c)| wanted(n, c)).collect())
 }
 
-/// True when the reference names this container.
-fn matches(container: &Container, reference: &ServiceRef) -> bool {
+/// True when the reference names this container: by its service, or as `status` and `docker ps` show it.
+fn matches(name: &str, container: &Container, reference: &ServiceRef) -> bool {
+    if reference.replica.is_none() && reference.service == name {
+        return true;
+    }
     let number = container.label("com.docker.compose.container-number").parse().ok();
     container.label(labels::SERVICE) == reference.service && reference.replica.is_none_or(|n| Some(n.get()) == number)
+}
+
+/// The refusal to use somebody else's network.
+pub fn not_our_network(name: &str) -> Error {
+    Error::refused(format!("there is a network {name} already, and it is not of this platform"))
+        .hint(format!("if nobody needs it, remove it with `docker network rm {name}`; or choose another `--project`"))
 }
 
 /// Removes one-shot containers that an interrupted run left. Before anything starts: one that still issues certificates
@@ -98,7 +107,14 @@ pub fn start(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
         let stuck: Vec<_> = containers.iter().copied().filter(|(_, c)| c.found.state == state).collect();
         stop_steps(&mut plan, &stuck, cause);
     }
-    let down: Vec<_> = containers.into_iter().filter(|(_, c)| !c.running()).collect();
+    let (up, down): (Vec<_>, Vec<_>) = containers.into_iter().partition(|(_, c)| c.running());
+    // Somebody else may have started it a moment ago: all are ready when this ends, not only what it started.
+    for (name, container) in up {
+        if matches!(container.health.as_str(), "starting" | "unhealthy") {
+            let service = container.label(labels::SERVICE).to_owned();
+            plan.add(Action::WaitReady { name: name.clone(), service }, "it runs and is not ready", vec![]);
+        }
+    }
     if down.is_empty() {
         return Ok(plan.finish());
     }

@@ -23,7 +23,7 @@ use crate::report::event::Stage;
 
 pub use converge::reconcile;
 pub use images::images;
-pub use lifecycle::{chosen, down, restart, start, stop};
+pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
 pub use smoke::{smoke, smoke_cleanup};
 
 /// A plan: steps whose `needs` point backwards only.

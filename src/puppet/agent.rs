@@ -18,7 +18,8 @@ pub fn run_command(options: &RunOptions) -> Vec<String> {
         command.push("--noop".into());
     }
     if let Some(environment) = &options.environment {
-        command.extend(["--environment".into(), environment.clone()]);
+        // Strict: else Puppet takes another environment when this one does not exist, and applies it.
+        command.extend(["--strict_environment_mode".into(), "--environment".into(), environment.clone()]);
     }
     if !options.tags.is_empty() {
         command.extend(["--tags".into(), options.tags.join(",")]);

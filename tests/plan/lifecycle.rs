@@ -65,6 +65,24 @@ fn what_is_stopped_starts_side_by_side() {
     ");
 }
 
+/// Started by hand a moment ago: `start` promises that all are ready when it ends.
+#[test]
+fn one_that_is_not_ready_yet_is_waited_for() {
+    let (desired, mut engine) = running("");
+    engine.container("demo-puppetdb-1").health = "starting".into();
+    assert_snapshot!(text(&desired, &start(&engine.observed, &[]).unwrap()), @"
+    0  wait for container demo-puppetdb-1  (it runs and is not ready)
+    ");
+}
+
+#[test]
+fn a_service_has_its_container_s_name_too() {
+    let (desired, engine) = running("");
+    assert_snapshot!(text(&desired, &stop(&engine.observed, &services(&["demo-puppetdb-1"])).unwrap()), @"
+    0  stop container demo-puppetdb-1  (asked to stop)
+    ");
+}
+
 #[test]
 fn a_paused_one_stops_before_it_starts() {
     let (desired, mut engine) = running("");

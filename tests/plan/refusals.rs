@@ -22,6 +22,18 @@ fn a_port_that_another_container_holds() {
     ");
 }
 
+/// Whoever is on that network could reach the database.
+#[test]
+fn a_network_that_somebody_else_made() {
+    let desired = platform("");
+    let mut engine = Engine::with_images(&desired);
+    engine.observed.other_networks.insert("demo_data".into());
+    assert_snapshot!(failure(&reconcile(&desired, &engine.observed).unwrap_err()), @"
+    exit 6: there is a network demo_data already, and it is not of this platform
+    hint: if nobody needs it, remove it with `docker network rm demo_data`; or choose another `--project`
+    ");
+}
+
 #[test]
 fn a_port_of_ours_is_not_refused() {
     let (desired, mut engine) = running("");
