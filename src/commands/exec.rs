@@ -3,6 +3,9 @@
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
 use super::context::{Context, Extra};
 use crate::cli::exec::ExecArgs;
 use crate::cli::global::GlobalArgs;
@@ -20,9 +23,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &ExecArgs, report: &Report) -
         return Err(Error::failed(format!("{} does not run", args.service)).hint("start it with `pupperware up`"));
     };
     let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let (rows, columns) = terminal::stderr_size();
-    let size = (i32::try_from(rows).unwrap_or(24), i32::try_from(columns).unwrap_or(80));
-    let how = Terminal { tty: args.tty || at_terminal, stdin: args.interactive || at_terminal, size };
+    let how =
+        Terminal { tty: args.tty || at_terminal, stdin: args.interactive || at_terminal, size: terminal_sizes()? };
     let request =
         ExecRequest { container: name.clone(), command: args.command.clone(), user: args.user.clone(), stdin: None };
     let raw = if how.tty { terminal::RawMode::enter() } else { None };
@@ -42,4 +44,17 @@ pub(super) async fn run(global: &GlobalArgs, args: &ExecArgs, report: &Report) -
             .map_err(|_| Error::new(Kind::Failed, format!("the command ended with the exit code {code}"))),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+/// The size of our terminal: now, and again whenever it changes while somebody looks.
+fn terminal_sizes() -> Result<watch::Receiver<(i32, i32)>> {
+    let now = || {
+        let (rows, columns) = terminal::stderr_size();
+        (i32::try_from(rows).unwrap_or(24), i32::try_from(columns).unwrap_or(80))
+    };
+    let mut changes = signal(SignalKind::window_change())
+        .map_err(|e| Error::failed("cannot follow the size of the terminal").because(e))?;
+    let (sender, sizes) = watch::channel(now());
+    tokio::spawn(async move { while changes.recv().await.is_some() && sender.send(now()).is_ok() {} });
+    Ok(sizes)
 }

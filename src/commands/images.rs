@@ -170,7 +170,11 @@ async fn load(global: &GlobalArgs, args: &ImagesLoadArgs, report: &Report) -> Re
                 loaded.push(reference.to_owned());
             }
         })
-        .await?;
+        .await
+        .map_err(|error| {
+            Error::failed(format!("{} cannot be loaded: {error}", args.file.display()))
+                .hint("is it what `pupperware images save FILE` wrote, and whole?")
+        })?;
     if loaded.is_empty() {
         return Err(Error::failed(format!("{} holds no images", args.file.display()))
             .hint("make such an archive with `pupperware images save FILE`"));

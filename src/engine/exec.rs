@@ -9,6 +9,8 @@ use bollard::query_parameters::ResizeExecOptionsBuilder;
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
+use tokio::sync::watch;
+
 use super::{Cause, Engine, EngineError};
 
 /// How often, and how long in between, an engine is asked for the exit code of a command whose output has ended.
@@ -39,14 +41,14 @@ pub struct ExecOutput {
 }
 
 /// A terminal size and whether to have one at all, for interactive use.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub struct Terminal {
     /// Allocate one.
     pub tty: bool,
     /// Keep standard input open and forward ours.
     pub stdin: bool,
-    /// Rows and columns.
-    pub size: (i32, i32),
+    /// Rows and columns, now and whenever they change.
+    pub size: watch::Receiver<(i32, i32)>,
 }
 
 impl Engine {
@@ -126,12 +128,7 @@ impl Engine {
         let StartExecResults::Attached { output: mut frames, mut input } = started else {
             return Err(EngineError::new(Cause::Other, "the engine detached from a command that we wanted to follow"));
         };
-        if terminal.tty {
-            let (height, width) = terminal.size;
-            let size = ResizeExecOptionsBuilder::default().h(height).w(width).build();
-            // A command that ended already has no terminal to size.
-            let _ = self.fast.resize_exec(&id, size).await;
-        }
+        let follow = terminal.tty.then(|| tokio::spawn(follow_size(self.clone(), id.clone(), terminal.size)));
         let forward = terminal.stdin.then(|| {
             tokio::spawn(async move {
                 let mut stdin = tokio::io::stdin();
@@ -151,7 +148,7 @@ impl Engine {
                 break;
             }
         }
-        if let Some(task) = forward {
+        for task in [forward, follow].into_iter().flatten() {
             task.abort();
         }
         Ok(match flow {
@@ -173,6 +170,19 @@ impl Engine {
         }
         // Never taken for success: what was asked for may not have happened.
         Err(EngineError::new(Cause::Other, "the engine does not tell how a command in a container ended"))
+    }
+}
+
+/// Gives a command's terminal the size of ours, for as long as that changes.
+async fn follow_size(engine: Engine, exec: String, mut sizes: watch::Receiver<(i32, i32)>) {
+    loop {
+        let (height, width) = *sizes.borrow_and_update();
+        let size = ResizeExecOptionsBuilder::default().h(height).w(width).build();
+        // A command that ended already has no terminal to size.
+        let _ = engine.fast.resize_exec(&exec, size).await;
+        if sizes.changed().await.is_err() {
+            return;
+        }
     }
 }
 
