@@ -1,6 +1,6 @@
 # PostgreSQL as the official image starts it: initdb, role and database on first start, then the server. No TLS.
 set -eu
-bin=$(echo /usr/lib/postgresql/*/bin)
+bin=$(echo /usr/lib/postgresql/[0-9]*/bin)
 PATH=$bin:$PATH
 id postgres > /dev/null
 chown postgres: /data

@@ -78,6 +78,8 @@ fn main() -> ExitCode {
                 noise.sample();
                 eprintln!("{title}: round {} of {}: {}", round + 1, choice.rounds, side.name());
                 let taken = side.starts(part == "warm");
+                // One platform at a time: an idle one takes processor time, too.
+                side.down();
                 wall.add(side.name(), taken.wall);
                 cpu.add(side.name(), taken.cpu);
             }
@@ -97,6 +99,8 @@ fn main() -> ExitCode {
             }
         }
         noise.sample();
+        ours.down();
+        same.down();
         comparisons.extend([noop, status]);
     }
     if wants("memory") {
