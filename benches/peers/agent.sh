@@ -1,3 +1,4 @@
-# One run of the agent, which asks for its certificate; exits with Puppet's detailed code.
+# One run of the agent, which asks for its certificate; then it stays, as a node does.
 set -u
-exec puppet agent --test --color=false --server puppet --certname agent --waitforcert 2
+puppet agent --test --color=false --server puppet --certname agent --waitforcert 2
+exec sleep infinity
