@@ -34,7 +34,11 @@ impl Tabular for Runs {
             let tone = if run.outcome.ok() { Tone::Good } else { Tone::Bad };
             table.row([
                 run.certname.as_str().into(),
-                Cell::toned(run.outcome.text(), tone),
+                // Puppet's exit code of a dry run does not tell whether anything would change; its lines do.
+                Cell::toned(
+                    if run.noop && run.outcome.ok() { "looked, changed nothing" } else { run.outcome.text() },
+                    tone,
+                ),
                 run.code.to_string().into(),
             ]);
         }

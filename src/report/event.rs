@@ -31,7 +31,7 @@ impl Stage {
     pub fn title(self) -> &'static str {
         match self {
             Stage::Images => "Preparing images",
-            Stage::Clear => "Clearing what is replaced",
+            Stage::Clear => "Clearing away",
             Stage::Foundation => "Creating networks and volumes",
             Stage::Credentials => "Placing certificates and configuration",
             Stage::Services => "Starting services",
