@@ -7,7 +7,7 @@ name=${name%.pem}
 [ -e /tmp/body ] || ruby -rjson -rcgi -e '
     facts = { name: ARGV[0], values: JSON.parse(`facter --json`), timestamp: Time.now.utc.iso8601,
               expiration: (Time.now + 3600).utc.iso8601 }
-    print "environment=production&facts_format=application%2Fjson&facts=" + CGI.escape(CGI.escape(facts.to_json))
+    print "environment=load&facts_format=application%2Fjson&facts=" + CGI.escape(CGI.escape(facts.to_json))
 ' -rtime "$name" > /tmp/body
 client=0
 while [ "$client" -lt "$1" ]; do

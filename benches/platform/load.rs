@@ -8,8 +8,8 @@ use crate::sides::{Images, Side, docker};
 const CLIENTS: [usize; 4] = [1, 2, 4, 8];
 /// Requests of all clients together in one sample.
 const REQUESTS: usize = 48;
-/// Requests before anything is measured: the JIT compiler has seen them all by then.
-const WARM_UP: usize = 400;
+/// Requests before anything is measured: what is asked for again and again has been compiled by then.
+const WARM_UP: usize = 120;
 
 /// Measures the sides one after the other within each round. Only one server runs at a time: they would share cores.
 pub fn compare(images: &Images, sides: &mut [&mut Side], rounds: usize, noise: &mut Noise) -> Vec<Comparison> {
@@ -18,10 +18,6 @@ pub fn compare(images: &Images, sides: &mut [&mut Side], rounds: usize, noise: &
         CLIENTS.map(|c| Comparison::new(&title("catalogs per second", c), Unit::PerSecond)).into();
     let mut slow: Vec<Comparison> =
         CLIENTS.map(|c| Comparison::new(&title("95th percentile of a catalog", c), Unit::Milliseconds)).into();
-    for side in sides.iter_mut() {
-        side.down();
-        side.serve(&images.code[1]);
-    }
     for _ in 0..rounds {
         for side in sides.iter_mut() {
             side.stays_up();

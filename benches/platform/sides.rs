@@ -36,8 +36,8 @@ const PACKAGES: [(&str, &str); 4] = [
     ("agent", "puppet-agent"),
 ];
 const MODULES: [&str; 4] = ["stdlib", "concat", "apache", "ntp"];
-/// A node with a few hundred resources from real modules.
-const MANIFEST: &str = "node default {
+/// What is asked for under load: a few hundred resources from real modules.
+const HEAVY: &str = "node default {
   class { 'apache': service_manage => false, default_vhost => false }
   range(1, 30).each |$n| { apache::vhost { \"site${n}.example.com\": port => 8080, docroot => \"/srv/site${n}\" } }
   class { 'ntp': servers => ['ntp.example.com'], service_manage => false }
@@ -55,8 +55,8 @@ pub struct Images {
     pub ours: Set,
     /// Plain package installs.
     pub stock: Set,
-    /// A control repository whose catalog is light, and one with a heavy catalog.
-    pub code: [PathBuf; 2],
+    /// A control repository with two environments: `production`, which is light, and `load`, which is not.
+    code: PathBuf,
     channel: String,
     compose: PathBuf,
     _folder: tempfile::TempDir,
@@ -98,12 +98,18 @@ impl Images {
 
         let holder = docker(&["create", &tools]);
         let take = |from: &str, to: &Path| docker(&["cp", &format!("{holder}:{from}"), to.to_str().unwrap()]);
-        let code = ["light", "heavy"].map(|name| folder.path().join(name));
-        for (code, manifest) in code.iter().zip([LIGHT, MANIFEST]) {
-            let environment = code.join("environments/production");
+        let code = folder.path().join("code");
+        for (name, manifest) in [("production", LIGHT), ("load", HEAVY)] {
+            let environment = code.join("environments").join(name);
             std::fs::create_dir_all(environment.join("manifests")).unwrap();
             std::fs::write(environment.join("manifests/site.pp"), manifest).unwrap();
-            take("/usr/share/puppet/modules/.", &environment.join("modules"));
+        }
+        let modules = code.join("environments/load/modules");
+        std::fs::create_dir(&modules).unwrap();
+        for module in MODULES {
+            // Debian links each from its folder of installed modules.
+            let link = ["run", "--rm", &tools, "readlink", "-f", &format!("/usr/share/puppet/modules/{module}")];
+            take(&format!("{}/.", docker(&link)), &modules.join(module));
         }
         let compose = folder.path().join("docker-compose");
         // Debian 12 has version 1, which is not the peer; 13's runs anywhere.
@@ -184,17 +190,12 @@ impl Side {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let project = format!("pwbench-{}-{port}", std::process::id());
         let folder = tempfile::tempdir().unwrap();
-        Side { name: name.into(), project, folder, way, port, code: images.code[0].clone() }
+        Side { name: name.into(), project, folder, way, port, code: images.code.clone() }
     }
 
     /// As it stands in the tables.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// From now on this code is served; the platform must be down.
-    pub fn serve(&mut self, code: &Path) {
-        code.clone_into(&mut self.code);
     }
 
     /// From nothing (or from existing volumes) until PuppetDB holds a report that it did not hold before.
