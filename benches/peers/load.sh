@@ -5,7 +5,10 @@ ssl=/var/lib/puppet/ssl
 name=$(ls $ssl/private_keys | head -n 1)
 name=${name%.pem}
 [ -e /tmp/body ] || ruby -rjson -rcgi -e '
-    facts = { name: ARGV[0], values: JSON.parse(`facter --json`), timestamp: Time.now.utc.iso8601,
+    values = JSON.parse(`facter --json`)
+    # What an agent adds to the facts of its machine.
+    values.merge!("clientcert" => ARGV[0], "clientversion" => `puppet --version`.strip, "clientnoop" => false)
+    facts = { name: ARGV[0], values: values, timestamp: Time.now.utc.iso8601,
               expiration: (Time.now + 3600).utc.iso8601 }
     print "environment=load&facts_format=application%2Fjson&facts=" + CGI.escape(CGI.escape(facts.to_json))
 ' -rtime "$name" > /tmp/body

@@ -36,10 +36,10 @@ const PACKAGES: [(&str, &str); 4] = [
     ("agent", "puppet-agent"),
 ];
 const MODULES: [&str; 4] = ["stdlib", "concat", "apache", "ntp"];
-/// What is asked for under load: a few hundred resources from real modules.
+/// What is asked for under load: a hundred resources from real modules.
 const HEAVY: &str = "node default {
   class { 'apache': service_manage => false, default_vhost => false }
-  range(1, 30).each |$n| { apache::vhost { \"site${n}.example.com\": port => 8080, docroot => \"/srv/site${n}\" } }
+  range(1, 8).each |$n| { apache::vhost { \"site${n}.example.com\": port => 8080, docroot => \"/srv/site${n}\" } }
   class { 'ntp': servers => ['ntp.example.com'], service_manage => false }
 }
 ";
