@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::platform::{Platform, turn};
+use crate::platform::{Platform, docker, turn};
 
 /// Intent: nothing that is half-done is in the way. Each run is killed right after a step it had not reached before
 /// began, then right after one ended, until a run gets to its end; then the platform is proved.
@@ -24,6 +24,19 @@ fn a_killed_up_goes_on_wherever_it_was_killed() {
     platform.up();
     platform.ok(&["smoke"]);
     platform.ok(&["up"]).says("nothing to do");
+}
+
+/// Intent: a Puppet run that an interrupted command left in the agent's container is waited for.
+#[test]
+fn a_run_that_was_left_behind_is_waited_for() {
+    let Some(_turn) = turn() else { return };
+    let platform = Platform::new("");
+    platform.up();
+    let agent = platform.container("agent");
+    docker(&["exec", "--detach", &agent, "/usr/local/bin/pupperware-agent-run"]);
+    let lock = "until [ -e /var/cache/puppet/state/agent_catalog_run.lock ]; do sleep 0.05; done";
+    docker(&["exec", &agent, "timeout", "60", "sh", "-c", lock]);
+    platform.ok(&["agent", "run"]);
 }
 
 /// Starts `up` and kills it at the first event not seen before. False when it ended by itself, well.
