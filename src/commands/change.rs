@@ -39,7 +39,8 @@ pub enum Outcome {
     Done(Timeline),
 }
 
-/// Plans and carries out. `observed` is the state that the caller already has; `plan` is pure.
+/// Plans and carries out. `observed` is the state that the caller already has. `plan` is called again under the lock, and
+/// may first look there at what the snapshot does not hold; what it makes of that is pure.
 ///
 /// # Errors
 /// The planner's refusal, a held lock, or the first failing step.
@@ -48,9 +49,9 @@ pub async fn run(
     change: &Change<'_>,
     args: &ChangeArgs,
     observed: &Observed,
-    plan: impl Fn(&Observed) -> Result<Plan>,
+    plan: impl AsyncFn(&Observed) -> Result<Plan>,
 ) -> Result<Outcome> {
-    let first = plan(observed)?;
+    let first = plan(observed).await?;
     let speaks = !matches!(args.output, Output::Table);
     if args.dry_run {
         show(context.project(), &first, args.output)?;
@@ -83,7 +84,7 @@ pub async fn locked(
     change: &Change<'_>,
     wait_lock: Duration,
     timeout: Duration,
-    plan: impl Fn(&Observed) -> Result<Plan>,
+    plan: impl AsyncFn(&Observed) -> Result<Plan>,
 ) -> Result<Outcome> {
     let engine = change.engine;
     let came = Instant::now();
@@ -95,7 +96,7 @@ pub async fn locked(
     let lock = lock::take(engine, context.project(), change.command, wait_lock, give_up).await?;
     let outcome: Result<Outcome> = async {
         let observed = observed::snapshot(engine, context.project()).await?;
-        let plan = plan(&observed)?;
+        let plan = plan(&observed).await?;
         if plan.is_empty() {
             return Ok(Outcome::Nothing);
         }

@@ -23,7 +23,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &DownArgs, report: &Report) -
         )?;
     }
     let change = Change { command: "down", engine: &engine, release: recorded(&observed), channel: None };
-    match change::run(&context, &change, &args.change, &observed, plan).await? {
+    match change::run(&context, &change, &args.change, &observed, async |o| plan(o)).await? {
         Outcome::Nothing => terminal::out(&format!("nothing to do: {} is not up\n", context.project()))?,
         Outcome::Done(_) => terminal::out(&summary(context.project(), &first, observed.volumes.len()))?,
         Outcome::Shown(_) => {}

@@ -115,7 +115,7 @@ async fn get(
     };
     let plan =
         |observed: &crate::observed::Observed| Ok(plan::images(&supply.images, &supply.debian, observed, &components));
-    match change::run(&context, &change, &args, &supply.observed, plan).await? {
+    match change::run(&context, &change, &args, &supply.observed, async |o| plan(o)).await? {
         Outcome::Nothing => context.report.note("nothing to do: all images are here"),
         Outcome::Done(_) | Outcome::Shown(_) => {}
     }

@@ -67,7 +67,7 @@ pub(super) async fn run(
     let context = Context::new(global, &Extra::default(), report)?;
     let (engine, observed) = context.observe().await?;
     let change = Change { command: verb.name(), engine: &engine, release: recorded(&observed), channel: None };
-    match change::run(&context, &change, args, &observed, |o| verb.plan(o, services)).await? {
+    match change::run(&context, &change, args, &observed, async |o| verb.plan(o, services)).await? {
         Outcome::Nothing => terminal::out("nothing to do\n")?,
         Outcome::Done(_) => terminal::out(&verb.summary(context.project(), services))?,
         Outcome::Shown(_) => {}

@@ -140,7 +140,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &SmokeArgs, report: &Report) 
     let change =
         Change { command: "smoke", engine: &platform.engine, release: platform.release.version.clone(), channel: None };
     let patience = Duration::from_secs(60);
-    let proved = change::locked(&context, &change, patience, args.timeout, |observed| {
+    let proved = change::locked(&context, &change, patience, args.timeout, async |observed| {
         plan::smoke(&platform.desired, observed, &certname)
     })
     .await;
@@ -152,7 +152,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &SmokeArgs, report: &Report) 
     };
     tally.lock().expect("not held over a panic").ended("the proof goes through", &proved);
     let cleaned =
-        change::locked(&context, &change, patience, args.timeout, |o| plan::smoke_cleanup(&platform.desired, o)).await;
+        change::locked(&context, &change, patience, args.timeout, async |o| plan::smoke_cleanup(&platform.desired, o))
+            .await;
     tally.lock().expect("not held over a panic").ended("nothing is left behind", &cleaned);
 
     let cases = tally.lock().expect("not held over a panic").done.clone();

@@ -30,7 +30,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> 
         release: platform.release.version.clone(),
         channel: desired.channel.clone(),
     };
-    match change::run(&context, &change, &args.change, &platform.observed, plan).await? {
+    match change::run(&context, &change, &args.change, &platform.observed, async |o| plan(o)).await? {
         Outcome::Shown(empty) if args.exit_code && !empty => Ok(Kind::Differs.exit_code()),
         Outcome::Shown(_) => Ok(0),
         Outcome::Nothing => {

@@ -101,6 +101,11 @@ pub const KEYS: &[Key] = &[
     ),
     section("images", "Images to use instead of those of the release, by component: a mirror, or your own builds."),
     key("images.base", "registry.example.com/pupperware/base:8.0.0", "What the other images are built on."),
+    key(
+        "images.jre",
+        "registry.example.com/pupperware/jre:8.0.0",
+        "What the images of Puppet Server and PuppetDB are built on.",
+    ),
     key("images.postgres", "registry.example.com/pupperware/postgres:8.0.0", "PostgreSQL."),
     key("images.puppetdb", "registry.example.com/pupperware/puppetdb:8.0.0", "PuppetDB."),
     key("images.puppetserver", "registry.example.com/pupperware/puppetserver:8.0.0", "Puppet Server."),

@@ -151,6 +151,8 @@ pub struct Code {
 pub struct Images {
     /// What the others are built on.
     pub base: Option<ImageReference>,
+    /// What Puppet Server and PuppetDB are built on.
+    pub jre: Option<ImageReference>,
     /// PostgreSQL.
     pub postgres: Option<ImageReference>,
     /// PuppetDB.
@@ -212,6 +214,7 @@ impl Config {
             ("agents.replicas", agents.replicas.to_json()),
             ("code.dir", dir),
             ("images.base", option(images.base.as_ref())),
+            ("images.jre", option(images.jre.as_ref())),
             ("images.postgres", option(images.postgres.as_ref())),
             ("images.puppetdb", option(images.puppetdb.as_ref())),
             ("images.puppetserver", option(images.puppetserver.as_ref())),

@@ -158,6 +158,7 @@ fn overrides(config: &Config) -> BTreeMap<String, String> {
     let images = &config.images;
     [
         ("base", &images.base),
+        ("jre", &images.jre),
         ("postgres", &images.postgres),
         ("puppetdb", &images.puppetdb),
         ("puppetserver", &images.puppetserver),

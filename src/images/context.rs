@@ -39,8 +39,8 @@ mod tests {
         for component in crate::images::COMPONENTS {
             let files = files(component).unwrap();
             assert!(files.iter().any(|f| f.path == "Dockerfile"), "{component}");
-            let scripts = files.iter().filter(|f| f.content.starts_with("#!"));
-            assert!(scripts.clone().count() > 0 && scripts.clone().all(|f| f.mode == 0o755), "{component}");
+            let mut scripts = files.iter().filter(|f| f.content.starts_with("#!"));
+            assert!(scripts.all(|f| f.mode == 0o755), "{component}");
         }
     }
 }

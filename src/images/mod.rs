@@ -25,8 +25,17 @@ pub const PACKAGES_LABEL: &str = "dev.pupperware.packages";
 /// Where an image lists its packages, `name<TAB>version` a line.
 pub const PACKAGES_FILE: &str = "/usr/share/pupperware/packages";
 
-/// Components in the order in which they are built: each stands on `base`.
-pub const COMPONENTS: [&str; 5] = ["base", "postgres", "puppetdb", "puppetserver", "agent"];
+/// Components in the order in which they are built: each after its [`parent`].
+pub const COMPONENTS: [&str; 6] = ["base", "jre", "postgres", "puppetdb", "puppetserver", "agent"];
+
+/// The component that a component's image is built on; none for `base`, which stands on Debian.
+pub fn parent(component: &str) -> Option<&'static str> {
+    match component {
+        "base" => None,
+        "puppetdb" | "puppetserver" => Some("jre"),
+        _ => Some("base"),
+    }
+}
 
 /// An image that a platform needs, and how to get it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,7 +63,7 @@ pub enum Source {
 pub struct Build {
     /// Content key.
     pub key: String,
-    /// Build arguments, `BASE` included.
+    /// Build arguments; `BASE` among them is the image below.
     pub arguments: BTreeMap<String, String>,
     /// Release, for the label.
     pub release: String,
@@ -103,11 +112,9 @@ pub fn desired(release: &Release, overrides: &BTreeMap<String, String>) -> Resul
                 DesiredImage { component: component.into(), reference: reference.clone(), source: Source::Pull }
             }
             (None, None) => {
-                let base = match component {
-                    "base" => debian(release)?.reference,
-                    _ => images[0].reference.clone(),
-                };
-                built(component, entry, release, base)?
+                let below = parent(component).and_then(|parent| images.iter().find(|i| i.component == parent));
+                let below = below.map_or_else(|| debian(release).map(|d| d.reference), |i| Ok(i.reference.clone()))?;
+                built(component, entry, release, below)?
             }
         };
         images.push(image);
@@ -176,8 +183,9 @@ mod tests {
         let manifest = Manifest::embedded().unwrap();
         let overrides = BTreeMap::from([("agent".to_owned(), "registry.example/agent:1".to_owned())]);
         let images = desired(manifest.in_channel("stable").unwrap(), &overrides).unwrap();
-        assert_eq!(images[4].reference, "registry.example/agent:1");
-        assert_eq!(images[4].source, Source::Pull);
+        let agent = images.iter().find(|i| i.component == "agent").unwrap();
+        assert_eq!(agent.reference, "registry.example/agent:1");
+        assert_eq!(agent.source, Source::Pull);
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Which images a plan must get, each after the base that it stands on. Pure.
+//! Which images a plan must get, each after the one that it stands on. Pure.
 
 use super::builder::Builder;
 use super::fate::Fate;
 use super::{Action, Plan};
 use crate::desired::{Desired, Replica};
-use crate::images::{Debian, DesiredImage, Source};
+use crate::images::{Debian, DesiredImage, Source, parent};
 use crate::observed::Observed;
 
-/// The plan that makes these components' images present, each with its base (`images build`, `images pull`).
+/// The plan that makes these components' images present, each with those below it (`images build`, `images pull`).
 pub fn images(images: &[DesiredImage], debian: &Debian, observed: &Observed, components: &[String]) -> Plan {
     let mut plan = Builder::default();
     for image in images {
@@ -37,7 +37,7 @@ pub(super) fn images_needed(
     }
 }
 
-/// Steps that make a component's image present, its base first; none when it is.
+/// Steps that make a component's image present, those below it first; none when it is.
 fn get_image(
     plan: &mut Builder,
     images: &[DesiredImage],
@@ -59,13 +59,14 @@ fn get_image(
             plan.add(action, cause, vec![])
         }
         Source::Build(_) => {
-            let base = if component == "base" {
-                let action = Action::MakeBase { debian: debian.clone() };
-                Some(plan.add(action, "the base image stands on it", vec![]))
-            } else {
-                get_image(plan, images, debian, observed, "base")
+            let below = match parent(component) {
+                Some(parent) => get_image(plan, images, debian, observed, parent),
+                None => {
+                    let action = Action::MakeBase { debian: debian.clone() };
+                    Some(plan.add(action, "the base image stands on it", vec![]))
+                }
             };
-            plan.add(Action::BuildImage { image: image.clone() }, cause, base.into_iter().collect())
+            plan.add(Action::BuildImage { image: image.clone() }, cause, below.into_iter().collect())
         }
     })
 }

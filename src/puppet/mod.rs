@@ -3,6 +3,7 @@
 //! How containers are made from it is in `desired`; when anything runs is in `plan`.
 
 pub mod agent;
+pub mod api;
 pub mod postgres;
 pub mod puppetdb;
 pub mod server;

@@ -206,7 +206,7 @@ mod tests {
         for name in manifest.channels.keys() {
             let release = manifest.in_channel(name).unwrap();
             assert!(manifest.streams.contains_key(&release.version.major));
-            for component in ["base", "postgres", "puppetdb", "puppetserver", "agent"] {
+            for component in crate::images::COMPONENTS {
                 assert!(release.components.contains_key(component), "{} lacks {component}", release.version);
             }
         }

@@ -171,6 +171,7 @@ fn every_setting_is_shown() {
     agents.replicas 1 (default)
     code.dir - (default)
     images.base - (default)
+    images.jre - (default)
     images.postgres - (default)
     images.puppetdb - (default)
     images.puppetserver - (default)

@@ -1,0 +1,158 @@
+//! What a step can do, as data: one variant a kind of step.
+//!
+//! The words that a kind goes by stand in `describe`; what is done with the engine stands in `execute`.
+
+use serde::Serialize;
+
+use crate::engine::FileEntry;
+use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
+use crate::images::{Debian, DesiredImage};
+
+/// What a step does. Each is idempotent: done twice, it does no harm.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Action {
+    /// Pull an image from its registry.
+    PullImage {
+        /// Component.
+        component: String,
+        /// What to pull.
+        reference: String,
+    },
+    /// Get the Debian below the base image: pulled, or where no registry answers made by mmdebstrap and imported.
+    MakeBase {
+        /// Which.
+        debian: Debian,
+    },
+    /// Build a component image.
+    BuildImage {
+        /// Which.
+        image: DesiredImage,
+    },
+    /// Create a network.
+    CreateNetwork {
+        /// Which.
+        spec: NetworkSpec,
+    },
+    /// Remove a network.
+    RemoveNetwork {
+        /// Name.
+        name: String,
+    },
+    /// Create a volume.
+    CreateVolume {
+        /// Key in the platform.
+        key: String,
+        /// Which.
+        spec: VolumeSpec,
+    },
+    /// Remove a volume with its data.
+    RemoveVolume {
+        /// Key in the platform.
+        key: String,
+        /// Name.
+        name: String,
+        /// Made by ourselves for a moment's use: nothing of worth is in it.
+        throw_away: bool,
+    },
+    /// Write rendered configuration into a volume.
+    PlaceFiles {
+        /// Key in the platform.
+        key: String,
+        /// The volume's name.
+        volume: String,
+        /// The files; never secret.
+        files: Vec<FileEntry>,
+    },
+    /// Make CA, certificates and secrets in a one-shot container, as far as they are missing.
+    IssueCredentials {
+        /// The container.
+        task: Box<ContainerSpec>,
+        /// What `pupperware-provision` is asked for.
+        request: String,
+    },
+    /// Remember what was issued.
+    RecordIssued {
+        /// Hash of the whole request.
+        request: String,
+        /// Volume keys and names that it covers.
+        volumes: Vec<(String, String)>,
+    },
+    /// Create a container.
+    CreateContainer {
+        /// Which.
+        spec: Box<ContainerSpec>,
+        /// Its service.
+        service: String,
+    },
+    /// Start a container.
+    StartContainer {
+        /// Name.
+        name: String,
+        /// Its service.
+        service: String,
+    },
+    /// Wait until a service says that it is ready.
+    WaitReady {
+        /// Container name.
+        name: String,
+        /// Its service.
+        service: String,
+    },
+    /// Stop a container.
+    StopContainer {
+        /// Name.
+        name: String,
+        /// Its service.
+        service: String,
+        /// Seconds until it is killed.
+        grace_seconds: u32,
+    },
+    /// Remove a container; its volumes stay.
+    RemoveContainer {
+        /// Name.
+        name: String,
+        /// Its service, if it is one's.
+        service: Option<String>,
+    },
+    /// Apply a catalog with an agent, and find its new report in PuppetDB.
+    Prove {
+        /// The agent's container.
+        agent: String,
+        /// The agent's certname.
+        certname: String,
+        /// PuppetDB's container, where the query runs.
+        puppetdb: String,
+    },
+    /// Run an agent that has nothing left to change.
+    RunAgent {
+        /// The agent's container.
+        agent: String,
+        /// The agent's certname.
+        certname: String,
+    },
+    /// Revoke and remove a node's certificate.
+    CleanCertificate {
+        /// The primary's container.
+        primary: String,
+        /// The node.
+        certname: String,
+    },
+    /// Tell PuppetDB that a node is gone.
+    DeactivateNode {
+        /// PuppetDB's container.
+        puppetdb: String,
+        /// The node.
+        certname: String,
+    },
+    /// Remember the proof.
+    RecordProof {
+        /// The agent's certname.
+        certname: String,
+    },
+    /// Forget the platform: its record goes with the last of its data.
+    RemoveRecord {
+        /// Names of the record volumes.
+        volumes: Vec<String>,
+    },
+}
