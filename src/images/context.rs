@@ -34,6 +34,17 @@ pub fn files(component: &str) -> Result<Vec<FileEntry>> {
 mod tests {
     use super::*;
 
+    /// A bare path, as Puppet's packages have it, costs seconds of every start: docs/concepts/slow-seed.md.
+    #[test]
+    fn the_jvms_take_their_seed_from_a_url() {
+        for component in ["puppetserver", "puppetdb"] {
+            let files = files(component).unwrap();
+            let options = &files.iter().find(|f| f.path == "java.options").unwrap().content;
+            let source = options.lines().find_map(|l| l.strip_prefix("-Djava.security.egd=")).unwrap();
+            assert_eq!(source, "file:/dev/urandom", "{component}");
+        }
+    }
+
     #[test]
     fn every_component_has_a_dockerfile_and_its_scripts_can_run() {
         for component in crate::images::COMPONENTS {
