@@ -88,7 +88,8 @@ fn refuse_other_networks(desired: &Desired, observed: &Observed) -> Result<()> {
 /// What must be issued.
 enum Issue {
     /// CA, certificates, secrets: the server must be down, and those that share a secret when it may be made anew.
-    All { cause: String, new_secrets: bool },
+    /// `first`: there is no CA yet, and so no volume with a certificate.
+    All { cause: String, new_secrets: bool, first: bool },
     /// One-time tokens for new agents, by volume key: the server may run.
     Enrol(String, Vec<String>),
 }
@@ -104,15 +105,16 @@ fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
     let Some(issued) = observed.record.as_ref().and_then(|r| r.issued.as_ref()) else {
         let first = !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
         let cause = if first { "a new platform".into() } else { "no record of what was issued".into() };
-        return Some(Issue::All { cause, new_secrets: true });
+        return Some(Issue::All { cause, new_secrets: true, first });
     };
     let uncovered = |key: &str| uncovered(desired, observed, issued, key);
     let new_secrets = uncovered(SECRETS).is_some();
     if let Some(cause) = core.volumes().into_iter().find_map(uncovered) {
-        return Some(Issue::All { cause, new_secrets });
+        return Some(Issue::All { cause, new_secrets, first: false });
     }
     if issued.request != hash::of(&core) {
-        return Some(Issue::All { cause: "certificate names changed".into(), new_secrets });
+        let cause = "certificate names changed".into();
+        return Some(Issue::All { cause, new_secrets, first: false });
     }
     let agents: Vec<(String, String)> = desired
         .credentials
@@ -122,7 +124,7 @@ fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
         .collect();
     // One that was issued before is known to the CA, which signs no second request of that name.
     if let Some((_, cause)) = agents.iter().find(|(key, _)| issued.volumes.contains_key(key)) {
-        return Some(Issue::All { cause: cause.clone(), new_secrets });
+        return Some(Issue::All { cause: cause.clone(), new_secrets, first: false });
     }
     let cause = agents.first()?.1.clone();
     Some(Issue::Enrol(cause, agents.into_iter().map(|(key, _)| key).collect()))
@@ -229,7 +231,7 @@ fn credentials(
     needs.extend(plan.all("remove_container"));
     let mut stopped = BTreeMap::new();
     let (cause, keys, request) = match issue {
-        Issue::All { cause, new_secrets } => {
+        Issue::All { cause, new_secrets, .. } => {
             // Who keeps running with the old one knows another password than who starts next.
             let shares = |r: &Replica| desired.credentials.copies.iter().any(|(_, key, ..)| r.volumes.contains(key));
             for (replica, fate) in fates {
@@ -270,7 +272,7 @@ fn credentials(
         volumes: scoped(desired, &desired.credentials.volumes()),
     };
     plan.add(record, "so that it is issued once", vec![step]);
-    Issued { step, stopped }
+    Issued { step, stopped, first: matches!(issue, Issue::All { first: true, .. }) }
 }
 
 /// The step that forgets which names were issued, where others are going to be. Were this run killed after issuing, a
@@ -304,6 +306,8 @@ fn scoped(desired: &Desired, keys: &[&str]) -> Vec<(String, String)> {
 struct Issued {
     step: usize,
     stopped: BTreeMap<String, &'static str>,
+    /// New services may start beside it: into volumes that nothing was issued into, they wait for their credentials.
+    first: bool,
 }
 
 /// The one-shot container that issues: root over the volumes, no network, nothing else.
@@ -348,10 +352,11 @@ fn service(
     issued: Option<&Issued>,
 ) {
     let name = &replica.spec.name;
+    let beside = issued.filter(|i| i.first).map(|i| i.step);
     let start = |plan: &mut Builder, cause: &str, needs: Vec<usize>| {
         let action = Action::StartContainer { name: name.clone(), service: replica.service.clone() };
         let started = plan.add(action, cause, needs);
-        wait(plan, replica, "it starts", vec![started]);
+        wait(plan, replica, "it starts", [started].into_iter().chain(beside).collect());
     };
     let stopped = issued.and_then(|i| i.stopped.get(name));
     match (fate, stopped) {
@@ -367,7 +372,7 @@ fn service(
             start(plan, cause, issued.map(|i| i.step).into_iter().chain([stopped]).collect());
         }
         (Fate::Create(cause) | Fate::Recreate(cause), _) => {
-            let mut needs: Vec<usize> = issued.map(|i| i.step).into_iter().collect();
+            let mut needs: Vec<usize> = issued.filter(|i| !i.first).map(|i| i.step).into_iter().collect();
             needs.extend(plan.find("remove_container", name));
             needs.extend(replica.volumes.iter().filter_map(|key| plan.find("create_volume", key)));
             needs.extend(replica.spec.networks.iter().filter_map(|n| plan.find("create_network", &n.network)));

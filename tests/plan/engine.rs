@@ -27,6 +27,8 @@ pub struct Content {
     password: Option<u64>,
     /// Hash of the rendered configuration.
     files: Option<String>,
+    /// The CRL, which comes last: services wait for it.
+    crl: bool,
 }
 
 /// The engine.
@@ -40,6 +42,8 @@ pub struct Engine {
     attachments: BTreeMap<String, BTreeMap<String, String>>,
     /// The password that a running container read when it started.
     passwords: BTreeMap<String, Option<u64>>,
+    /// Running containers that wait for their credentials before they become what they are.
+    waiting: BTreeSet<String>,
     /// Counts everything that has a time or is random.
     clock: u64,
     project: String,
@@ -54,6 +58,7 @@ impl Engine {
             contents: BTreeMap::new(),
             attachments: BTreeMap::new(),
             passwords: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             clock: 0,
             project: desired.project.clone(),
             release: desired.release.parse().expect("a release has a version"),
@@ -110,16 +115,40 @@ impl Engine {
         if state != ContainerState::Running {
             container.started_at = None;
             container.health.clear();
+            self.waiting.remove(name);
         }
     }
 
     /// The engine itself starts it again: with the machine, or after a crash.
     pub fn starts_again(&mut self, name: &str) {
         let now = self.now();
-        let password = self.password_in_reach(name);
-        self.passwords.insert(name.into(), password);
         self.set(name, ContainerState::Running, "Up 1 second");
+        self.goes_on(name);
         self.container(name).started_at = Some(now);
+    }
+
+    /// A service reads its credentials and becomes what it is; without them it waits.
+    fn goes_on(&mut self, name: &str) {
+        let waits = self.credentials_of(name).is_some_and(|(volume, _)| !self.volume(&volume).crl);
+        if waits {
+            self.waiting.insert(name.into());
+            self.passwords.remove(name);
+        } else {
+            self.waiting.remove(name);
+            let password = self.password_in_reach(name);
+            self.passwords.insert(name.into(), password);
+        }
+    }
+
+    /// The volume with a service's certificate, and its certname.
+    fn credentials_of(&self, name: &str) -> Option<(String, &'static str)> {
+        let (key, certname) = match self.observed.containers[name].label(labels::SERVICE) {
+            "postgres" => ("postgres-config", "postgres"),
+            "puppetdb" => ("puppetdb-config", "puppetdb"),
+            "puppetserver" => ("puppetserver-ssl", "puppet"),
+            _ => return None,
+        };
+        Some((labels::scoped(&self.project, key), certname))
     }
 
     /// Removes a volume and all containers that have it, as someone must who wants to lose it.
@@ -149,6 +178,7 @@ impl Engine {
         self.observed.containers.remove(name);
         self.attachments.remove(name);
         self.passwords.remove(name);
+        self.waiting.remove(name);
     }
 
     /// Removes a network by force: live containers are cut off, others keep a name that leads nowhere.
@@ -194,6 +224,7 @@ impl Engine {
             Action::CreateContainer { spec, service } => self.create_container(spec, service),
             Action::StartContainer { name, .. } => self.start_container(name),
             Action::WaitReady { name, .. } => {
+                assert!(!self.waiting.contains(name), "{name} waits for its credentials");
                 let container = self.container(name);
                 assert!(container.running(), "{name} is waited for and does not run: {container:?}");
                 container.health = "healthy".into();
@@ -322,19 +353,15 @@ impl Engine {
             let now = self.observed.networks.get(network).map(|n| &n.id);
             assert_eq!(now, Some(id), "{name} starts, and the network {network} that it was made with is gone");
         }
-        let service = self.container(name).label(labels::SERVICE).to_owned();
-        let (key, certname) = match service.as_str() {
-            "postgres" => ("postgres-config", "postgres"),
-            "puppetdb" => ("puppetdb-config", "puppetdb"),
-            "puppetserver" => ("puppetserver-ssl", "puppet"),
-            _ => ("", ""),
-        };
-        if !key.is_empty() {
-            let volume = labels::scoped(&self.project, key);
-            let held = self.volume(&volume).certificates.contains_key(certname);
-            assert!(held, "{name} starts without its certificate");
+        if let Some((volume, certname)) = self.credentials_of(name) {
+            let content = self.volume(&volume);
+            assert!(
+                !content.crl || content.certificates.contains_key(certname),
+                "{name} starts without its certificate"
+            );
         }
-        if service == "puppetserver" {
+        let primary = self.credentials_of(name).filter(|(_, certname)| *certname == "puppet");
+        if primary.is_some_and(|(volume, _)| self.contents[&volume].crl) {
             let ca = labels::scoped(&self.project, "ca");
             let issues =
                 |c: &&Container| c.label(labels::ROLE) == "task" && c.running() && c.found.volumes.contains(&ca);
@@ -380,7 +407,8 @@ impl Engine {
                 }
                 ["ca", ..] => {
                     let primary = self.observed.services().find(|(_, c)| c.label(labels::SERVICE) == "puppetserver");
-                    assert!(!primary.is_some_and(|(_, c)| c.alive()), "the CA issues beside its server");
+                    let serves = primary.is_some_and(|(name, c)| c.alive() && !self.waiting.contains(name));
+                    assert!(!serves, "the CA issues beside its server");
                     let orphans = mounted.iter().any(|v| !self.volume(v).certificates.is_empty());
                     let new = self.random();
                     let ca = &mut self.volume(&scoped("ca")).ca;
@@ -405,6 +433,16 @@ impl Engine {
                     self.volume(&scoped(key)).certificates.insert((*certname).to_owned(), certificate);
                 }
                 _ => panic!("unknown order: {line}"),
+            }
+        }
+        // The last thing it does: CA and CRL to everybody who got a certificate.
+        if orders == usize::MAX && request.contains("\ncert ") {
+            for volume in mounted {
+                let content = self.volume(&volume);
+                content.crl = !content.certificates.is_empty();
+            }
+            for name in self.waiting.clone() {
+                self.goes_on(&name);
             }
         }
     }

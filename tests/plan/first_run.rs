@@ -28,20 +28,20 @@ fn with_images_everything_is_made_from_the_ground_up() {
     14  issue credentials  (a new platform)  after 3,4,5,6,7,8,9,10,11,12,13
     15  remember credentials  (so that it is issued once)  after 14
     16  write configuration into volume postgres-config  (for its first start)  after 6
-    17  create container demo-postgres-1  (no container)  after 1,6,7,14,16
+    17  create container demo-postgres-1  (no container)  after 1,6,7,16
     18  start container demo-postgres-1  (it is new)  after 17
-    19  wait for container demo-postgres-1  (it starts)  after 18
+    19  wait for container demo-postgres-1  (it starts)  after 14,18
     20  write configuration into volume puppetdb-config  (for its first start)  after 8
-    21  create container demo-puppetdb-1  (no container)  after 0,1,8,9,14,20
+    21  create container demo-puppetdb-1  (no container)  after 0,1,8,9,20
     22  start container demo-puppetdb-1  (it is new)  after 21
-    23  wait for container demo-puppetdb-1  (it starts)  after 22
+    23  wait for container demo-puppetdb-1  (it starts)  after 14,22
     24  write configuration into volume puppetserver-config  (for its first start)  after 10
-    25  create container demo-puppetserver-1  (no container)  after 0,2,3,5,10,11,12,14,24
+    25  create container demo-puppetserver-1  (no container)  after 0,2,3,5,10,11,12,24
     26  start container demo-puppetserver-1  (it is new)  after 25
-    27  wait for container demo-puppetserver-1  (it starts)  after 26
-    28  create container demo-agent-1  (no container)  after 2,4,14
+    27  wait for container demo-puppetserver-1  (it starts)  after 14,26
+    28  create container demo-agent-1  (no container)  after 2,4
     29  start container demo-agent-1  (it is new)  after 28
-    30  wait for container demo-agent-1  (it starts)  after 29
+    30  wait for container demo-agent-1  (it starts)  after 14,29
     31  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 15,19,23,27,30
     32  remember record  (so that it is proved once)  after 31
     ");

@@ -243,12 +243,17 @@ impl<'p> Shape<'p> {
             if let Some(stopped) = stopped {
                 self.precedes(stopped, issue);
             }
-            for start in self.steps("start_container") {
+            for start in self.steps("start_container").filter(|_| !self.makes_the_ca()) {
                 if matches!(&start.action, Action::StartContainer { name: n, .. } if n == name) {
                     self.precedes(issue, start);
                 }
             }
         }
+    }
+
+    /// Then every service is new, and waits by itself for its credentials.
+    fn makes_the_ca(&self) -> bool {
+        self.steps("create_volume").any(|s| matches!(&s.action, Action::CreateVolume { key, .. } if key == "ca"))
     }
 
     fn nothing_starts_before_what_it_needs(&self, desired: &Desired) {
@@ -263,7 +268,7 @@ impl<'p> Shape<'p> {
                     }
                     Action::CreateContainer { spec, .. } => &spec.name == name,
                     Action::StopContainer { name: n, .. } | Action::RemoveContainer { name: n, .. } => n == name,
-                    Action::IssueCredentials { .. } => true,
+                    Action::IssueCredentials { .. } => !self.makes_the_ca(),
                     _ => false,
                 };
                 if needed {
@@ -271,7 +276,11 @@ impl<'p> Shape<'p> {
                 }
             }
             let waited = self.steps("wait_ready").find(|s| s.action.resource() == start.action.resource());
-            self.precedes(start, waited.expect("what starts is waited for"));
+            let waited = waited.expect("what starts is waited for");
+            self.precedes(start, waited);
+            for issue in self.steps("issue_credentials") {
+                self.precedes(issue, waited);
+            }
         }
         for create in self.steps("create_container") {
             let Action::CreateContainer { spec, .. } = &create.action else { unreachable!() };
