@@ -143,11 +143,24 @@ impl Platform {
 
     /// A node as PuppetDB knows it.
     pub fn node(&self, certname: &str) -> Value {
-        let query = format!("https://puppetdb:8081/pdb/query/v4/nodes/{certname}");
-        let mut command = vec!["curl", "-sf", "--resolve", "puppetdb:8081:127.0.0.1"];
+        let run = self.ask_puppetdb(&format!("nodes/{certname}")).expect(0);
+        serde_json::from_str(&run.stdout).unwrap()
+    }
+
+    /// How many reports of a node PuppetDB holds; `None` while it does not answer.
+    pub fn reports(&self, certname: &str) -> Option<usize> {
+        let run = self.ask_puppetdb(&format!("reports?query=%5B%22%3D%22%2C%22certname%22%2C%22{certname}%22%5D"));
+        Some(serde_json::from_str::<Vec<Value>>(&run.stdout).ok()?.len())
+    }
+
+    /// A query, made in PuppetDB's container with its own certificate.
+    fn ask_puppetdb(&self, query: &str) -> Run {
+        let query = format!("https://puppetdb:8081/pdb/query/v4/{query}");
+        let mut command =
+            vec!["exec", "puppetdb", "--", "curl", "-sf", "--max-time", "20", "--resolve", "puppetdb:8081:127.0.0.1"];
         let files = ["ca", "cert", "key"].map(|f| format!("/etc/pupperware/ssl/{f}.pem"));
         command.extend(["--cacert", &files[0], "--cert", &files[1], "--key", &files[2], &query]);
-        serde_json::from_str(&self.inside("puppetdb", &command)).unwrap()
+        self.run(&command)
     }
 
     fn leftovers(&self) -> Vec<String> {
