@@ -88,8 +88,7 @@ fn refuse_other_networks(desired: &Desired, observed: &Observed) -> Result<()> {
 /// What must be issued.
 enum Issue {
     /// CA, certificates, secrets: the server must be down, and those that share a secret when it may be made anew.
-    /// `first`: there is no CA yet, and so no volume with a certificate.
-    All { cause: String, new_secrets: bool, first: bool },
+    All { cause: String, new_secrets: bool },
     /// One-time tokens for new agents, by volume key: the server may run.
     Enrol(String, Vec<String>),
 }
@@ -105,16 +104,15 @@ fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
     let Some(issued) = observed.record.as_ref().and_then(|r| r.issued.as_ref()) else {
         let first = !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
         let cause = if first { "a new platform".into() } else { "no record of what was issued".into() };
-        return Some(Issue::All { cause, new_secrets: true, first });
+        return Some(Issue::All { cause, new_secrets: true });
     };
     let uncovered = |key: &str| uncovered(desired, observed, issued, key);
     let new_secrets = uncovered(SECRETS).is_some();
     if let Some(cause) = core.volumes().into_iter().find_map(uncovered) {
-        return Some(Issue::All { cause, new_secrets, first: false });
+        return Some(Issue::All { cause, new_secrets });
     }
     if issued.request != hash::of(&core) {
-        let cause = "certificate names changed".into();
-        return Some(Issue::All { cause, new_secrets, first: false });
+        return Some(Issue::All { cause: "certificate names changed".into(), new_secrets });
     }
     let agents: Vec<(String, String)> = desired
         .credentials
@@ -124,7 +122,7 @@ fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
         .collect();
     // One that was issued before is known to the CA, which signs no second request of that name.
     if let Some((_, cause)) = agents.iter().find(|(key, _)| issued.volumes.contains_key(key)) {
-        return Some(Issue::All { cause: cause.clone(), new_secrets, first: false });
+        return Some(Issue::All { cause: cause.clone(), new_secrets });
     }
     let cause = agents.first()?.1.clone();
     Some(Issue::Enrol(cause, agents.into_iter().map(|(key, _)| key).collect()))
@@ -231,7 +229,7 @@ fn credentials(
     needs.extend(plan.all("remove_container"));
     let mut stopped = BTreeMap::new();
     let (cause, keys, request) = match issue {
-        Issue::All { cause, new_secrets, .. } => {
+        Issue::All { cause, new_secrets } => {
             // Who keeps running with the old one knows another password than who starts next.
             let shares = |r: &Replica| desired.credentials.copies.iter().any(|(_, key, ..)| r.volumes.contains(key));
             for (replica, fate) in fates {
@@ -272,7 +270,8 @@ fn credentials(
         volumes: scoped(desired, &desired.credentials.volumes()),
     };
     plan.add(record, "so that it is issued once", vec![step]);
-    Issued { step, stopped, first: matches!(issue, Issue::All { first: true, .. }) }
+    let first = !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
+    Issued { step, stopped, first }
 }
 
 /// The step that forgets which names were issued, where others are going to be. Were this run killed after issuing, a
@@ -306,7 +305,8 @@ fn scoped(desired: &Desired, keys: &[&str]) -> Vec<(String, String)> {
 struct Issued {
     step: usize,
     stopped: BTreeMap<String, &'static str>,
-    /// New services may start beside it: into volumes that nothing was issued into, they wait for their credentials.
+    /// There is no CA yet, and so no volume with a certificate. New services may start beside the issuing: they wait for
+    /// what comes into their volumes.
     first: bool,
 }
 
