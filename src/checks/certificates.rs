@@ -28,7 +28,7 @@ pub(super) async fn all(engine: &Engine, observed: &Observed) -> Vec<Check> {
         };
         let file = engine.get_files(&container.found.id, path).await;
         checks.push(match file.map(|found| found.and_then(|files| files.into_iter().next())) {
-            Ok(Some((_, pem))) => certificate(id, &pem),
+            Ok(Some((_, pem))) => certificate(id, service, &pem),
             Ok(None) => Check::error("certificates", id, format!("{path} is missing in {name}"), "run `pupperware up`"),
             Err(e) => Check::error(
                 "certificates",
@@ -41,7 +41,11 @@ pub(super) async fn all(engine: &Engine, observed: &Observed) -> Vec<Check> {
     checks
 }
 
-fn certificate(id: &'static str, pem: &[u8]) -> Check {
+fn certificate(id: &'static str, service: &str, pem: &[u8]) -> Check {
+    let renew = match id {
+        "certificate-ca" => "a CA is not renewed: plan for a new platform, or a CA from elsewhere".to_owned(),
+        _ => format!("renew it with `pupperware ca reissue {service}`"),
+    };
     let parsed = parse_x509_pem(pem).ok().and_then(|(_, p)| {
         let certificate = p.parse_x509().ok()?;
         let end = certificate.validity().not_after.timestamp();
@@ -62,20 +66,10 @@ fn certificate(id: &'static str, pem: &[u8]) -> Check {
     let days = end.duration_since(now).as_hours() / 24;
     let until = end.strftime("%Y-%m-%d");
     if days < 0 {
-        return Check::error(
-            "certificates",
-            id,
-            format!("{subject} ended on {until}"),
-            "docs/concepts/certificates.md tells how to have it issued anew",
-        );
+        return Check::error("certificates", id, format!("{subject} ended on {until}"), renew);
     }
     if days < SOON_DAYS {
-        return Check::warning(
-            "certificates",
-            id,
-            format!("{subject} ends in {days} days, on {until}"),
-            "plan its renewal",
-        );
+        return Check::warning("certificates", id, format!("{subject} ends in {days} days, on {until}"), renew);
     }
     Check::ok("certificates", id, format!("{subject} until {until}"))
 }

@@ -4,6 +4,7 @@
 //! completions, man pages and `docs/reference/cli.md` all come from.
 
 pub mod agent;
+pub mod ca;
 pub mod change;
 pub mod config;
 pub mod down;
@@ -71,6 +72,7 @@ pub enum Command {
     Logs(logs::LogsArgs),
     Exec(exec::ExecArgs),
     Agent(agent::AgentArgs),
+    Ca(ca::CaArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
     Config(config::ConfigArgs),
@@ -84,7 +86,7 @@ pub enum Command {
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor"]),
+    ("Use and observe", &["status", "logs", "exec", "agent", "ca", "smoke", "doctor"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];

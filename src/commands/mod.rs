@@ -1,6 +1,7 @@
 //! What each command means, one file a command. They call the pipeline; none talks to the engine itself.
 
 mod agent;
+mod ca;
 mod change;
 mod channels;
 mod completions;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Logs(args) => logs::run(global, args, &report).await,
         Command::Exec(args) => exec::run(global, args, &report).await,
         Command::Agent(args) => agent::run(global, args, &report).await,
+        Command::Ca(args) => ca::run(global, args, &report).await,
         Command::Smoke(args) => smoke::run(global, args, &report).await,
         Command::Doctor(args) => doctor::run(global, args, &report).await,
         Command::Config(args) => config::run(global, args, &report).await,

@@ -78,7 +78,8 @@ fn proves(kind: &str) -> Option<&'static str> {
         "start_container" => Some("a new agent starts"),
         "prove" => Some("its request is signed by policy, its catalog applied, its report in PuppetDB"),
         "run_agent" => Some("a second run changes nothing"),
-        "clean_certificate" => Some("its certificate is revoked and removed"),
+        "revoke_certificate" => Some("its certificate is revoked"),
+        "remove_certificate" => Some("its certificate is removed"),
         "deactivate_node" => Some("its node is deactivated in PuppetDB"),
         _ => None,
     }

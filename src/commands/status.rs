@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::context::{Context, Extra, without_settings};
@@ -18,6 +19,9 @@ use crate::report::output::{Document, Output, Tabular, print_data};
 use crate::report::table::{Cell, Table, Tone};
 use crate::report::{Report, terminal};
 
+/// A certificate that ends within this time is told.
+const EXPIRING: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// The answer. Its JSON shape is relied upon: fields may be added, none is renamed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Status {
@@ -32,6 +36,34 @@ struct Status {
     /// Whether `up` would change something now.
     drift: Drift,
     services: Vec<Service>,
+    /// The CA's certificate and those of services, as far as their ends are on record.
+    certificates: Vec<CertificateEnd>,
+}
+
+/// When a certificate ends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct CertificateEnd {
+    subject: String,
+    /// RFC 3339.
+    not_after: String,
+    /// True when it ends within 30 days, or has ended.
+    expiring: bool,
+}
+
+/// What is on record, the first to end first. No call to the engine: the record comes with every snapshot.
+fn ends(observed: &Observed, now: Timestamp) -> Vec<CertificateEnd> {
+    let issued = observed.record.as_ref().and_then(|r| r.issued.as_ref());
+    let mut ends: Vec<CertificateEnd> = issued
+        .into_iter()
+        .flat_map(|i| &i.ends)
+        .map(|(subject, at)| CertificateEnd {
+            subject: subject.clone(),
+            not_after: at.clone(),
+            expiring: at.parse().is_ok_and(|end: Timestamp| end.duration_since(now) < EXPIRING),
+        })
+        .collect();
+    ends.sort_by(|a, b| (&a.not_after, &a.subject).cmp(&(&b.not_after, &b.subject)));
+    ends
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -127,7 +159,23 @@ impl Status {
             drift,
             healthy: !services.is_empty() && services.iter().flat_map(|s| &s.replicas).all(|r| r.ready),
             services,
+            certificates: ends(observed, Timestamp::now()),
         }
+    }
+
+    /// For people: a line for each certificate that is about to end.
+    fn expiring(&self) -> String {
+        let lines = self.certificates.iter().filter(|c| c.expiring).map(|c| {
+            let day = c.not_after.split('T').next().unwrap_or(&c.not_after);
+            let replicas = || self.services.iter().flat_map(|s| s.replicas.iter().map(move |r| (&s.name, r)));
+            match replicas().find(|(_, r)| r.certname == c.subject) {
+                Some((service, _)) => {
+                    format!("certificate of {service} ends on {day}: renew it with `pupperware ca reissue {service}`\n")
+                }
+                None => format!("certificate of {} ends on {day}\n", c.subject),
+            }
+        });
+        lines.collect()
     }
 }
 
@@ -228,5 +276,57 @@ fn print(output: Output, status: &Status) -> Result<()> {
     };
     terminal::out(&format!("{}: release {release}{channel}, {proved}\n\n", status.project))?;
     print_data(output, status)?;
-    terminal::out(&format!("\ndrift: {}\n", status.drift.text()))
+    terminal::out(&format!("\n{}drift: {}\n", status.expiring(), status.drift.text()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::Record;
+    use crate::observed::record::Issued;
+
+    fn status() -> Status {
+        let ends = [
+            ("puppetdb", "2026-12-01T00:00:00Z"),
+            ("Puppet CA: demo", "2026-12-22T00:00:00Z"),
+            ("puppet", "2026-11-20T00:00:00Z"),
+        ];
+        let ends = ends.map(|(subject, at)| (subject.to_owned(), at.to_owned())).into();
+        let mut record = Record::next(None, semver::Version::new(8, 0, 0), None);
+        record.issued = Some(Issued { request: String::new(), volumes: [].into(), ends });
+        let observed = Observed { record: Some(record), ..Observed::default() };
+        let drift = Drift { state: DriftState::None, steps: Some(0), reason: None };
+        let mut status = Status::of("demo", &observed, drift);
+        status.certificates = super::ends(&observed, "2026-11-21T00:00:00Z".parse().unwrap());
+        status.services = [("puppetdb", "puppetdb"), ("puppetserver", "puppet")].map(service).into();
+        status
+    }
+
+    fn service((name, certname): (&str, &str)) -> Service {
+        let (name, certname) = (name.to_owned(), certname.to_owned());
+        let (state, image) = (String::from("ready"), String::new());
+        let replica =
+            Replica { name: name.clone(), certname, state, ready: true, since: None, image, ports: Vec::new() };
+        Service { name, replicas: vec![replica] }
+    }
+
+    #[test]
+    fn what_is_about_to_end_is_told_with_the_way_to_renew_it() {
+        let status = status();
+        let expiring: Vec<(&str, bool)> =
+            status.certificates.iter().map(|c| (c.subject.as_str(), c.expiring)).collect();
+        assert_eq!(expiring, [("puppet", true), ("puppetdb", true), ("Puppet CA: demo", false)]);
+        assert_eq!(
+            status.expiring(),
+            "certificate of puppetserver ends on 2026-11-20: renew it with `pupperware ca reissue puppetserver`\n\
+             certificate of puppetdb ends on 2026-12-01: renew it with `pupperware ca reissue puppetdb`\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_has_years() {
+        let mut status = status();
+        status.certificates.retain(|c| !c.expiring);
+        assert_eq!(status.expiring(), "");
+    }
 }

@@ -59,7 +59,7 @@ fn what_now(context: &Context, platform: &Platform) -> String {
          \x20 puppet config set server puppet --section main{server_port}\n\
          \x20 echo \"{reached} puppet\" >> /etc/hosts\n\
          \x20 puppet agent --test --waitforcert 10\n\n\
-         sign it:   pupperware{project} exec puppetserver -- puppetserver ca sign --certname NAME\n\
+         sign it:   pupperware{project} ca sign NAME\n\
          status:    pupperware{project} status\n\
          proof:     pupperware{project} smoke\n",
         name = desired.project,

@@ -181,8 +181,9 @@ impl Credentials {
         self.certificates.iter().filter(|c| c.is_agent()).map(|c| c.volume.as_str()).collect()
     }
 
-    /// The request that `pupperware-provision` reads.
-    pub fn request(&self) -> String {
+    /// The request that `pupperware-provision` reads. Certificates of the names in `again` are issued anew, whatever
+    /// they are like.
+    pub fn request(&self, again: &[String]) -> String {
         let mut lines = Vec::new();
         for d in &self.directories {
             lines.push(format!("dir {} {} {} {} {:o}", d.volume, d.path, d.owner, d.owner, d.mode));
@@ -195,19 +196,34 @@ impl Credentials {
             // The certname is always among the names; what is listed are the others.
             let others: Vec<&str> = c.names.iter().map(String::as_str).filter(|n| *n != c.certname).collect();
             lines.push(format!(
-                "cert {} {} {} {} {} {}",
+                "cert {} {} {} {} {} {}{}",
                 c.certname,
                 if others.is_empty() { "-".to_owned() } else { others.join(",") },
                 c.layout.name(),
                 c.volume,
                 c.owner,
-                c.owner
+                c.owner,
+                if again.contains(&c.certname) { " force" } else { "" }
             ));
         }
         for (name, volume, path, owner) in &self.copies {
             lines.push(format!("copysecret {name} {volume} {path} {owner}"));
         }
         lines.join("\n") + "\n"
+    }
+
+    /// Subjects of the CA and of all certificates, with their paths where all volumes are at `/volumes`.
+    pub fn places(&self) -> Vec<(String, String)> {
+        let ca = (self.ca_name.clone(), "/volumes/ca/ca_crt.pem".to_owned());
+        let place = |c: &Certificate| {
+            let Certificate { certname, volume, .. } = c;
+            match c.layout {
+                Layout::Flat => format!("/volumes/{volume}/ssl/cert.pem"),
+                Layout::Puppet => format!("/volumes/{volume}/certs/{certname}.pem"),
+                Layout::PuppetSub => format!("/volumes/{volume}/ssl/certs/{certname}.pem"),
+            }
+        };
+        std::iter::once(ca).chain(self.certificates.iter().map(|c| (c.certname.clone(), place(c)))).collect()
     }
 
     /// Keys of the volumes that hold something issued, the CA's among them.

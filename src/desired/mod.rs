@@ -8,6 +8,7 @@ pub mod export;
 pub mod hash;
 pub mod interpolate;
 pub mod labels;
+mod revocation;
 mod services;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use compose::Holds;
 use credentials::Credentials;
 use interpolate::Variables;
 
+pub use revocation::{CrlCopy, Reload};
 pub use services::{PRIMARY, Replica};
 
 /// A whole platform, as it should be.

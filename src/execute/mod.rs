@@ -3,7 +3,9 @@
 //! Nothing is decided here but the order. After a failure or an interruption no step is begun any more, waiting is cut
 //! short, and steps that change something are let finish, so that the journal tells what is.
 
+mod ca_steps;
 pub mod cancel;
+mod crl_steps;
 mod death;
 mod image_steps;
 mod node_steps;
@@ -12,7 +14,7 @@ mod record_steps;
 mod steps;
 mod wait;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -57,6 +59,8 @@ pub struct Context {
     builds: tokio::sync::Semaphore,
     /// The hash of the report that the proof found, for the record.
     proof: Mutex<Option<String>>,
+    /// The ends of the certificates that were issued or kept, by subject, for the record.
+    ends: Mutex<BTreeMap<String, String>>,
 }
 
 impl Context {
@@ -82,6 +86,7 @@ impl Context {
             expected: death::Expected::default(),
             builds: tokio::sync::Semaphore::new(2),
             proof: Mutex::default(),
+            ends: Mutex::default(),
         }
     }
 

@@ -17,7 +17,12 @@ pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String,
         .iter()
         .filter_map(|(key, name)| Some((key.clone(), labels::made(&observed.volumes.get(name)?.labels)?.to_owned())))
         .collect();
-    record.issued = Some(Issued { request: request.to_owned(), volumes: made });
+    let mut ends = context.ends.lock().expect("not held over a panic").clone();
+    if ends.is_empty() {
+        // Only tokens were made, or nothing yet: what is known still holds.
+        ends = record.issued.take().map(|i| i.ends).unwrap_or_default();
+    }
+    record.issued = Some(Issued { request: request.to_owned(), volumes: made, ends });
     replace(context, &observed, &record).await
 }
 

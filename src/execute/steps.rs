@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Context, ends_container, image_steps, node_steps, prove, record_steps, wait};
+use super::{Context, ca_steps, crl_steps, ends_container, image_steps, node_steps, prove, record_steps, wait};
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
 use crate::engine::spec::{ContainerSpec, NetworkSpec};
@@ -10,6 +10,7 @@ use crate::engine::{EngineError, FileEntry};
 use crate::error::{Error, Result};
 use crate::journal::{self, lock};
 use crate::plan::Action;
+use crate::puppet::ca;
 
 /// Does it; returns what is worth a word to the user.
 pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result<Option<String>> {
@@ -37,7 +38,9 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             engine.remove_volume(name).await?;
         }
         Action::PlaceFiles { key, volume, files } => place(context, key, volume, files).await?,
-        Action::IssueCredentials { task, request } => return issue(context, id, task, request).await,
+        Action::IssueCredentials { task, request, certificates } => {
+            return issue(context, id, task, request, certificates).await;
+        }
         Action::RecordIssued { request, volumes } => record_steps::issued(context, request, volumes).await?,
         Action::CreateContainer { spec, .. } => match engine.create_container(spec).await {
             Err(e) if e.is_conflict() => ours_or(context, spec, e).await?,
@@ -55,7 +58,17 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             return Ok(Some(format!("{certname} applied its catalog, and its report is in PuppetDB")));
         }
         Action::RunAgent { agent, certname } => prove::unchanged(context, agent, certname).await?,
-        Action::CleanCertificate { primary, certname } => node_steps::clean(context, primary, certname).await?,
+        Action::SignCertificate { primary, certname } => ca_steps::sign(context, primary, certname).await?,
+        Action::RevokeCertificate { primary, certname } => ca_steps::revoke(context, primary, certname).await?,
+        Action::RemoveCertificate { primary, certname } => ca_steps::remove(context, primary, certname).await?,
+        Action::PushCrl { primary, copy } => crl_steps::push(context, id, primary, copy).await?,
+        Action::MakeCanary { primary, certname } => crl_steps::make_canary(context, primary, certname).await?,
+        Action::VerifyRefusal { primary, certname, copy } => {
+            crl_steps::verify(context, primary, certname, copy).await?;
+        }
+        Action::PlaceToken { primary, certname, hash } => {
+            ca_steps::place_token(context, primary, certname, hash).await?;
+        }
         Action::DeactivateNode { puppetdb, certname } => node_steps::deactivate(context, puppetdb, certname).await?,
         Action::RecordProof { certname } => record_steps::proved(context, certname).await?,
         Action::RemoveRecord { volumes } => {
@@ -125,7 +138,13 @@ async fn place(context: &Context, key: &str, volume: &str, files: &[FileEntry]) 
 }
 
 /// Makes CA, certificates and secrets in a one-shot container.
-async fn issue(context: &Context, id: usize, task: &ContainerSpec, request: &str) -> Result<Option<String>> {
+async fn issue(
+    context: &Context,
+    id: usize,
+    task: &ContainerSpec,
+    request: &str,
+    certificates: &[(String, String)],
+) -> Result<Option<String>> {
     let engine = &context.engine;
     let name = &task.name;
     engine.remove_container(name).await?;
@@ -135,6 +154,15 @@ async fn issue(context: &Context, id: usize, task: &ContainerSpec, request: &str
     engine.start_container(name).await?;
     let code = engine.wait_exit(name).await?;
     let lines = engine.last_lines(name, 60).await;
+    if code == 0 {
+        // Looked at while the volumes are at hand.
+        let ends = futures_util::future::try_join_all(certificates.iter().map(|(subject, path)| async move {
+            let file = engine.get_files(name, path).await?.and_then(|files| files.into_iter().next());
+            Ok::<_, EngineError>(file.and_then(|(_, pem)| Some((subject.clone(), ca::end_of(&pem)?))))
+        }));
+        let ends = ends.await?;
+        context.ends.lock().expect("not held over a panic").extend(ends.into_iter().flatten());
+    }
     engine.remove_container(name).await?;
     match code {
         0 => {

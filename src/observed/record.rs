@@ -51,6 +51,9 @@ pub struct Issued {
     pub request: String,
     /// Volume key -> the volume's `made` label. A volume with another one, or none, is not the one that was filled.
     pub volumes: BTreeMap<String, String>,
+    /// When certificates end: subject -> RFC 3339. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ends: BTreeMap<String, String>,
 }
 
 /// An agent's run that went through the whole platform.

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::desired::CrlCopy;
 use crate::engine::FileEntry;
 use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
 use crate::images::{Debian, DesiredImage};
@@ -70,6 +71,8 @@ pub enum Action {
         task: Box<ContainerSpec>,
         /// What `pupperware-provision` is asked for.
         request: String,
+        /// Certificates whose ends are worth remembering: subject, and path in the container.
+        certificates: Vec<(String, String)>,
     },
     /// Remember what was issued.
     RecordIssued {
@@ -131,12 +134,58 @@ pub enum Action {
         /// The agent's certname.
         certname: String,
     },
-    /// Revoke and remove a node's certificate.
-    CleanCertificate {
+    /// Have the CA sign a request.
+    SignCertificate {
         /// The primary's container.
         primary: String,
-        /// The node.
+        /// Whose.
         certname: String,
+    },
+    /// Put a certificate on the CA's revocation list. Fine where there is none.
+    RevokeCertificate {
+        /// The primary's container.
+        primary: String,
+        /// Whose.
+        certname: String,
+    },
+    /// Have the CA forget a certificate and its request. Fine where there is none.
+    RemoveCertificate {
+        /// The primary's container.
+        primary: String,
+        /// Whose.
+        certname: String,
+    },
+    /// Give a service the CA's revocation list, and have it read it.
+    PushCrl {
+        /// The primary's container.
+        primary: String,
+        /// The service's copy.
+        copy: CrlCopy,
+    },
+    /// Make a key and a certificate in the primary's memory, to be revoked: what it is to be seen by that a list works.
+    MakeCanary {
+        /// The primary's container.
+        primary: String,
+        /// Its name.
+        certname: String,
+    },
+    /// See that a service refuses the revoked canary.
+    VerifyRefusal {
+        /// The primary's container, where the canary's key is.
+        primary: String,
+        /// The canary.
+        certname: String,
+        /// The service, as its copy of the list tells it.
+        copy: CrlCopy,
+    },
+    /// Let one request of this name be signed by policy, if it shows the token.
+    PlaceToken {
+        /// The primary's container.
+        primary: String,
+        /// Whose.
+        certname: String,
+        /// SHA-256 of the token, in hexadecimal digits; the token itself is nowhere in a plan.
+        hash: String,
     },
     /// Tell PuppetDB that a node is gone.
     DeactivateNode {

@@ -59,12 +59,17 @@ fn subject(action: &Action) -> String {
         | Action::WaitReady { name, .. }
         | Action::StopContainer { name, .. }
         | Action::RemoveContainer { name, .. } => name.clone(),
+        Action::SignCertificate { certname, .. }
+        | Action::RevokeCertificate { certname, .. }
+        | Action::RemoveCertificate { certname, .. }
+        | Action::MakeCanary { certname, .. }
+        | Action::PlaceToken { certname, .. } => certname.clone(),
+        Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => copy.container.clone(),
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
         | Action::RecordIssued { .. }
         | Action::Prove { .. }
         | Action::RunAgent { .. }
-        | Action::CleanCertificate { .. }
         | Action::DeactivateNode { .. }
         | Action::RecordProof { .. }
         | Action::RemoveRecord { .. } => String::new(),

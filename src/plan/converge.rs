@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{image_step, images_needed};
-use super::{Action, Plan, lifecycle};
-use crate::desired::{Desired, PRIMARY, Replica, credentials, hash, labels};
+use super::{Action, Plan, ca, lifecycle};
+use crate::desired::{CrlCopy, Desired, PRIMARY, Replica, credentials, hash, labels};
 use crate::engine::spec::{ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed, record};
@@ -17,8 +17,16 @@ use crate::observed::{Container, Observed, record};
 /// Refusals: the CA is lost while its certificates live, a port is held by another container, or a network of ours has
 /// the name of somebody else's.
 pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
+    reissue(desired, observed, &[])
+}
+
+/// The same, with the certificates of these names issued anew whatever they are like.
+///
+/// # Errors
+/// As [`reconcile`].
+pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Result<Plan> {
     refuse_lost_ca(desired, observed)?;
-    let issue = issue(desired, observed);
+    let issue = issue(desired, observed, again);
     let fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
     refuse_taken_ports(observed, &fates)?;
     refuse_other_networks(desired, observed)?;
@@ -30,6 +38,13 @@ pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
     let issued = issue.map(|issue| credentials(&mut plan, desired, observed, &fates, &issue));
     for (replica, fate) in &fates {
         service(&mut plan, desired, observed, replica, fate, issued.as_ref());
+    }
+    if !again.is_empty() {
+        // Whoever was stopped for it reads the list when it starts.
+        let kept = |copy: &CrlCopy| plan.find("start_container", &copy.container).is_none();
+        let copies: Vec<CrlCopy> = desired.crl_copies().into_iter().filter(kept).collect();
+        let ready = plan.all("wait_ready");
+        ca::push(&mut plan, desired, &copies, "the old certificate is on it", &ready);
     }
     if plan.len() > 0 || !observed.proved() {
         prove(&mut plan, desired, &fates);
@@ -88,7 +103,7 @@ fn refuse_other_networks(desired: &Desired, observed: &Observed) -> Result<()> {
 /// What must be issued.
 enum Issue {
     /// CA, certificates, secrets: the server must be down, and those that share a secret when it may be made anew.
-    All { cause: String, new_secrets: bool },
+    All { cause: String, new_secrets: bool, again: Vec<String> },
     /// One-time tokens for new agents, by volume key: the server may run.
     Enrol(String, Vec<String>),
 }
@@ -99,20 +114,34 @@ const OPEN: &str = "";
 const SECRETS: &str = "state";
 
 /// What must be issued, and why; nothing when the record covers the volumes that exist.
-fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
+fn issue(desired: &Desired, observed: &Observed, again: &[String]) -> Option<Issue> {
+    match (missing(desired, observed), again.is_empty()) {
+        (issue, true) => issue,
+        (Some(Issue::All { cause, new_secrets, .. }), false) => {
+            Some(Issue::All { cause, new_secrets, again: again.to_vec() })
+        }
+        (_, false) => {
+            Some(Issue::All { cause: "asked to issue anew".into(), new_secrets: false, again: again.to_vec() })
+        }
+    }
+}
+
+/// What must be issued because it is not there.
+fn missing(desired: &Desired, observed: &Observed) -> Option<Issue> {
+    let all = |cause: String, new_secrets| Some(Issue::All { cause, new_secrets, again: vec![] });
     let core = desired.credentials.core();
     let Some(issued) = observed.record.as_ref().and_then(|r| r.issued.as_ref()) else {
         let first = !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
         let cause = if first { "a new platform".into() } else { "no record of what was issued".into() };
-        return Some(Issue::All { cause, new_secrets: true });
+        return all(cause, true);
     };
     let uncovered = |key: &str| uncovered(desired, observed, issued, key);
     let new_secrets = uncovered(SECRETS).is_some();
     if let Some(cause) = core.volumes().into_iter().find_map(uncovered) {
-        return Some(Issue::All { cause, new_secrets });
+        return all(cause, new_secrets);
     }
     if issued.request != hash::of(&core) {
-        return Some(Issue::All { cause: "certificate names changed".into(), new_secrets });
+        return all("certificate names changed".into(), new_secrets);
     }
     let agents: Vec<(String, String)> = desired
         .credentials
@@ -122,7 +151,7 @@ fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
         .collect();
     // One that was issued before is known to the CA, which signs no second request of that name.
     if let Some((_, cause)) = agents.iter().find(|(key, _)| issued.volumes.contains_key(key)) {
-        return Some(Issue::All { cause: cause.clone(), new_secrets });
+        return all(cause.clone(), new_secrets);
     }
     let cause = agents.first()?.1.clone();
     Some(Issue::Enrol(cause, agents.into_iter().map(|(key, _)| key).collect()))
@@ -228,8 +257,8 @@ fn credentials(
     needs.extend(image_step(plan, "base"));
     needs.extend(plan.all("remove_container"));
     let mut stopped = BTreeMap::new();
-    let (cause, keys, request) = match issue {
-        Issue::All { cause, new_secrets } => {
+    let (cause, keys, request, certificates) = match issue {
+        Issue::All { cause, new_secrets, again } => {
             // Who keeps running with the old one knows another password than who starts next.
             let shares = |r: &Replica| desired.credentials.copies.iter().any(|(_, key, ..)| r.volumes.contains(key));
             for (replica, fate) in fates {
@@ -237,6 +266,9 @@ fn credentials(
                     ("its CA issues certificates while it is down", "it was stopped for its CA")
                 } else if *new_secrets && shares(replica) {
                     ("its password may be made anew", "it was stopped for its password")
+                } else if again.contains(&replica.certname) {
+                    // Before, not after: were this run killed in between, it would go on with the revoked one.
+                    ("its certificate is issued anew", "it was stopped for its certificate")
                 } else {
                     continue;
                 };
@@ -247,8 +279,9 @@ fn credentials(
                     stopped.insert(replica.spec.name.clone(), after);
                 }
             }
-            needs.extend(reopen(plan, desired, observed));
-            (cause, desired.credentials.volumes(), desired.credentials.request())
+            needs.extend(reopen(plan, desired, observed, again));
+            let credentials = &desired.credentials;
+            (cause, credentials.volumes(), credentials.request(again), credentials.places())
         }
         Issue::Enrol(cause, keys) => {
             let agents: Vec<(&str, &str)> = desired
@@ -259,11 +292,11 @@ fn credentials(
                 .map(|c| (c.certname.as_str(), c.volume.as_str()))
                 .collect();
             let keys = ["state", "puppetserver-data"].into_iter().chain(agents.iter().map(|(_, key)| *key)).collect();
-            (cause, keys, credentials::enrolment(&agents))
+            (cause, keys, credentials::enrolment(&agents), vec![])
         }
     };
     let mounts = scoped(desired, &keys);
-    let action = Action::IssueCredentials { task: Box::new(task(desired, &mounts)), request };
+    let action = Action::IssueCredentials { task: Box::new(task(desired, &mounts)), request, certificates };
     let step = plan.add(action, cause.as_str(), needs);
     let record = Action::RecordIssued {
         request: hash::of(&desired.credentials.core()),
@@ -276,15 +309,20 @@ fn credentials(
 
 /// The step that forgets which names were issued, where others are going to be. Were this run killed after issuing, a
 /// return to the old configuration would find its names on record, and the new ones in the certificates.
-fn reopen(plan: &mut Builder, desired: &Desired, observed: &Observed) -> Option<usize> {
+fn reopen(plan: &mut Builder, desired: &Desired, observed: &Observed, again: &[String]) -> Option<usize> {
     let issued = observed.record.as_ref()?.issued.as_ref()?;
-    if issued.request == OPEN || issued.request == hash::of(&desired.credentials.core()) {
+    let same = issued.request == hash::of(&desired.credentials.core());
+    if issued.request == OPEN || (same && again.is_empty()) {
         return None;
     }
     let mut keys = desired.credentials.volumes();
     keys.retain(|key| uncovered(desired, observed, issued, key).is_none());
     let action = Action::RecordIssued { request: OPEN.into(), volumes: scoped(desired, &keys) };
-    Some(plan.add(action, "the old names hold no longer", vec![]))
+    Some(plan.add(
+        action,
+        if same { "until they are issued, nothing is" } else { "the old names hold no longer" },
+        vec![],
+    ))
 }
 
 fn stop(plan: &mut Builder, replica: &Replica, cause: &str) -> usize {
@@ -413,6 +451,7 @@ fn prove(plan: &mut Builder, desired: &Desired, fates: &[(&Replica, Fate)]) {
     let mut needs = plan.all("wait_ready");
     needs.extend(plan.all("record_issued"));
     needs.extend(plan.all("remove_container"));
+    needs.extend(plan.all("push_crl"));
     let action = Action::Prove {
         agent: agent.spec.name.clone(),
         certname: agent.certname.clone(),

@@ -24,7 +24,13 @@ impl Action {
             Action::RemoveContainer { .. } => "remove_container",
             Action::Prove { .. } => "prove",
             Action::RunAgent { .. } => "run_agent",
-            Action::CleanCertificate { .. } => "clean_certificate",
+            Action::SignCertificate { .. } => "sign_certificate",
+            Action::RevokeCertificate { .. } => "revoke_certificate",
+            Action::RemoveCertificate { .. } => "remove_certificate",
+            Action::PushCrl { .. } => "push_crl",
+            Action::MakeCanary { .. } => "make_canary",
+            Action::VerifyRefusal { .. } => "verify_refusal",
+            Action::PlaceToken { .. } => "place_token",
             Action::DeactivateNode { .. } => "deactivate_node",
             Action::RecordProof { .. } => "record_proof",
             Action::RemoveRecord { .. } => "remove_record",
@@ -49,7 +55,14 @@ impl Action {
             | Action::StopContainer { name, .. }
             | Action::RemoveContainer { name, .. } => format!("container {name}"),
             Action::Prove { certname, .. } | Action::RunAgent { certname, .. } => format!("agent {certname}"),
-            Action::CleanCertificate { certname, .. } => format!("certificate {certname}"),
+            Action::SignCertificate { certname, .. }
+            | Action::RevokeCertificate { certname, .. }
+            | Action::RemoveCertificate { certname, .. }
+            | Action::MakeCanary { certname, .. } => format!("certificate {certname}"),
+            Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => {
+                format!("container {}", copy.container)
+            }
+            Action::PlaceToken { certname, .. } => format!("token for {certname}"),
             Action::DeactivateNode { certname, .. } => format!("node {certname}"),
             Action::RecordProof { .. } | Action::RemoveRecord { .. } => "record".into(),
         }
@@ -64,16 +77,21 @@ impl Action {
             | Action::RemoveNetwork { .. }
             | Action::RemoveVolume { .. }
             | Action::RemoveRecord { .. }
-            | Action::CleanCertificate { .. }
+            | Action::RevokeCertificate { .. }
+            | Action::RemoveCertificate { .. }
             | Action::DeactivateNode { .. } => Stage::Clear,
             Action::CreateNetwork { .. } | Action::CreateVolume { .. } => Stage::Foundation,
-            Action::PlaceFiles { .. } | Action::IssueCredentials { .. } | Action::RecordIssued { .. } => {
-                Stage::Credentials
-            }
+            Action::PlaceFiles { .. }
+            | Action::IssueCredentials { .. }
+            | Action::RecordIssued { .. }
+            | Action::SignCertificate { .. }
+            | Action::PushCrl { .. }
+            | Action::MakeCanary { .. }
+            | Action::PlaceToken { .. } => Stage::Credentials,
             Action::CreateContainer { .. } | Action::StartContainer { .. } | Action::WaitReady { .. } => {
                 Stage::Services
             }
-            Action::Prove { .. } | Action::RunAgent { .. } => Stage::Proof,
+            Action::Prove { .. } | Action::RunAgent { .. } | Action::VerifyRefusal { .. } => Stage::Proof,
             Action::RecordProof { .. } => Stage::Record,
         }
     }
@@ -85,6 +103,7 @@ impl Action {
             | Action::StartContainer { service, .. }
             | Action::WaitReady { service, .. }
             | Action::StopContainer { service, .. } => Some(service),
+            Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => Some(&copy.service),
             Action::RemoveContainer { service, .. } => service.as_deref(),
             _ => None,
         }
@@ -97,6 +116,9 @@ impl Action {
 
     /// True for steps that only look and wait: an interruption may cut them short.
     pub fn only_waits(&self) -> bool {
-        matches!(self, Action::WaitReady { .. } | Action::Prove { .. } | Action::RunAgent { .. })
+        matches!(
+            self,
+            Action::WaitReady { .. } | Action::Prove { .. } | Action::RunAgent { .. } | Action::VerifyRefusal { .. }
+        )
     }
 }

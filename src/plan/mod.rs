@@ -5,6 +5,7 @@
 
 mod action;
 mod builder;
+pub mod ca;
 mod converge;
 mod describe;
 mod fate;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use crate::report::event::Stage;
 
 pub use action::Action;
-pub use converge::reconcile;
+pub use converge::{reconcile, reissue};
 pub use images::images;
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
 pub use smoke::{smoke, smoke_cleanup};

@@ -66,6 +66,9 @@ pub(super) fn verb(kind: &str) -> &str {
         "place_files" => "write configuration into",
         "wait_ready" => "wait for",
         "record_issued" | "record_proof" => "remember",
+        "push_crl" => "give the revocation list to",
+        "make_canary" => "make the canary",
+        "verify_refusal" => "see the canary refused by",
         "prove" => "apply a catalog with",
         // `create_network` and the like: the object says the rest.
         other => other.split('_').next().unwrap_or(other),

@@ -2,8 +2,8 @@
 
 use super::builder::Builder;
 use super::converge::task;
-use super::{Action, Plan};
-use crate::desired::{Desired, Replica, credentials, labels};
+use super::{Action, Plan, ca};
+use crate::desired::{CrlCopy, Desired, Reload, Replica, credentials, labels};
 use crate::engine::spec::{ContainerSpec, MountSource};
 use crate::error::{Error, Result};
 use crate::observed::Observed;
@@ -37,7 +37,7 @@ pub fn smoke(desired: &Desired, observed: &Observed, certname: &str) -> Result<P
     let mounts = [("state", "state"), ("puppetserver-data", "puppetserver-data"), (certname, certname)]
         .map(|(key, volume)| (key.to_owned(), labels::scoped(&desired.project, volume)));
     let request = credentials::enrolment(&[(certname, certname)]);
-    let action = Action::IssueCredentials { task: Box::new(task(desired, &mounts)), request };
+    let action = Action::IssueCredentials { task: Box::new(task(desired, &mounts)), request, certificates: vec![] };
     let token = plan.add(action, "a one-time token that lets its request be signed", vec![volume_made]);
 
     let spec = agent(desired, certname, &volume.name)?;
@@ -71,13 +71,23 @@ pub fn smoke_cleanup(desired: &Desired, observed: &Observed) -> Result<Plan> {
         }
     }
     let removed = plan.all("remove_container");
-    for (name, volume) in &observed.volumes {
-        if volume.labels.get(labels::ROLE).map(String::as_str) != Some(ROLE) {
-            continue;
-        }
-        let certname = volume.labels.get(labels::KEY).cloned().unwrap_or_default();
-        let action = Action::CleanCertificate { primary: primary.clone(), certname: certname.clone() };
-        let cleaned = plan.add(action, "thrown away", removed.clone());
+    let left = observed.volumes.iter().filter(|(_, v)| v.labels.get(labels::ROLE).map(String::as_str) == Some(ROLE));
+    let left: Vec<(&String, String)> =
+        left.map(|(name, v)| (name, v.labels.get(labels::KEY).cloned().unwrap_or_default())).collect();
+    for (_, certname) in &left {
+        let action = Action::RevokeCertificate { primary: primary.clone(), certname: certname.clone() };
+        plan.add(action, "thrown away", removed.clone());
+    }
+    if !left.is_empty() {
+        // The key goes with the volume. Where a list is taken only with a pause, the next one that matters brings it.
+        let copies: Vec<CrlCopy> = desired.crl_copies().into_iter().filter(|c| c.reload == Reload::Watches).collect();
+        let revoked = plan.all("revoke_certificate");
+        ca::push(&mut plan, desired, &copies, "thrown away", &revoked);
+    }
+    let pushed = plan.all("push_crl");
+    for (name, certname) in left {
+        let action = Action::RemoveCertificate { primary: primary.clone(), certname: certname.clone() };
+        let cleaned = plan.add(action, "thrown away", pushed.clone());
         let action = Action::DeactivateNode { puppetdb: puppetdb.clone(), certname: certname.clone() };
         let forgotten = plan.add(action, "thrown away", removed.clone());
         // Last: as long as the volume is there, an interrupted clean-up can go on.

@@ -44,6 +44,29 @@ pub fn command(method: &str, path: &str, body: Option<&str>) -> Vec<String> {
     words
 }
 
+/// The command that asks a service for its status with a certificate that should be refused: `files` and `.pem` is the
+/// certificate, `.key` its key. The service is known by `name` and reached in `container`.
+pub fn as_canary(name: &str, port: u16, container: &str, files: &str) -> Vec<String> {
+    let mut words: Vec<String> =
+        ["curl", "-sS", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}"].map(String::from).to_vec();
+    for (flag, value) in [
+        ("--connect-to", format!("{name}:{port}:{container}:{port}")),
+        ("--cacert", format!("{SSL}/certs/ca.pem")),
+        ("--cert", format!("{files}.pem")),
+        ("--key", format!("{files}.key")),
+    ] {
+        words.extend([flag.to_owned(), value]);
+    }
+    words.push(format!("https://{name}:{port}/status/v1/simple"));
+    words
+}
+
+/// True when [`as_canary`] was refused for its certificate: curl's codes for a handshake that fails, and for one that the
+/// other side takes back, both with the alert. Silence, or a service that is not there, says nothing.
+pub fn refuses_certificate(output: &ExecOutput) -> bool {
+    matches!(output.code, 35 | 55 | 56) && output.stderr.contains("alert")
+}
+
 /// What came of [`command`].
 ///
 /// # Errors
@@ -73,6 +96,16 @@ mod tests {
         assert!(!refused.ok());
         assert!(answer(&output(0, "\n204")).unwrap().ok());
         assert_eq!(answer(&output(7, "\n000")).unwrap_err().details, ["curl: (7) refused"]);
+    }
+
+    #[test]
+    fn only_an_alert_is_a_refusal_of_the_certificate() {
+        let said =
+            |code, stderr: &str| refuses_certificate(&ExecOutput { code, stdout: "000".into(), stderr: stderr.into() });
+        assert!(said(56, "curl: (56) OpenSSL SSL_read: ssl/tls alert certificate unknown, errno 0"));
+        assert!(!said(56, "curl: (56) Recv failure: Connection reset by peer"));
+        assert!(!said(7, "curl: (7) Failed to connect"));
+        assert!(!said(0, ""));
     }
 
     #[test]

@@ -25,6 +25,7 @@ fn postgresql_conf(sizing: &Sizing) -> String {
          ssl_cert_file = '/etc/pupperware/ssl/cert.pem'\n\
          ssl_key_file = '/etc/pupperware/ssl/key.pem'\n\
          ssl_ca_file = '/etc/pupperware/ssl/ca.pem'\n\
+         ssl_crl_file = '/etc/pupperware/ssl/crl.pem'\n\
          ssl_min_protocol_version = 'TLSv1.2'\n\
          password_encryption = 'scram-sha-256'\n\
          shared_buffers = {}MB\n\

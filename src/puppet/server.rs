@@ -22,11 +22,6 @@ pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
     ]
 }
 
-/// The command that revokes and removes a node's certificate, to be run in the primary's container.
-pub fn ca_clean(certname: &str) -> Vec<String> {
-    ["puppetserver", "ca", "clean", "--certname", certname].map(String::from).to_vec()
-}
-
 fn puppet_conf(config: &Config) -> String {
     format!(
         "# Written by pupperware; changes are overwritten.\n\

@@ -215,11 +215,13 @@ impl Engine {
             Action::PlaceFiles { volume, files, .. } => {
                 self.volume(volume).files = Some(hash::of(files));
             }
-            Action::IssueCredentials { task, request } => self.issue(task, request, usize::MAX),
+            Action::IssueCredentials { task, request, .. } => self.issue(task, request, usize::MAX),
             Action::RecordIssued { request, volumes } => {
                 let made = |name: &String| Some(labels::made(&self.observed.volumes.get(name)?.labels)?.to_owned());
                 let volumes = volumes.iter().filter_map(|(key, name)| Some((key.clone(), made(name)?))).collect();
-                self.record(|record| record.issued = Some(Issued { request: request.clone(), volumes }));
+                self.record(|record| {
+                    record.issued = Some(Issued { request: request.clone(), volumes, ends: BTreeMap::new() })
+                });
             }
             Action::CreateContainer { spec, service } => self.create_container(spec, service),
             Action::StartContainer { name, .. } => self.start_container(name),
@@ -253,10 +255,17 @@ impl Engine {
                 assert_eq!(volumes, &self.observed.record_volumes);
                 self.lose_record();
             }
-            Action::CleanCertificate { primary, certname } => {
+            Action::RemoveCertificate { primary, certname } => {
                 assert!(self.container(primary).running());
                 let ca = labels::scoped(&self.project, "ca");
                 self.volume(&ca).signed.remove(certname);
+            }
+            Action::SignCertificate { primary, .. }
+            | Action::RevokeCertificate { primary, .. }
+            | Action::MakeCanary { primary, .. }
+            | Action::PlaceToken { primary, .. } => assert!(self.container(primary).running()),
+            Action::PushCrl { primary, copy } | Action::VerifyRefusal { primary, copy, .. } => {
+                assert!(self.container(primary).running() && self.container(&copy.container).running());
             }
             Action::MakeBase { .. } | Action::RunAgent { .. } | Action::DeactivateNode { .. } => {}
         }
@@ -265,7 +274,7 @@ impl Engine {
     /// Does a step half, as far as that can be seen later: the program was killed in it.
     pub fn apply_half(&mut self, action: &Action) {
         match action {
-            Action::IssueCredentials { task, request } => {
+            Action::IssueCredentials { task, request, .. } => {
                 self.issue(task, request, request.lines().count() / 2);
                 self.create_container(task, "");
                 self.set(&task.name, ContainerState::Running, "Up 1 second");

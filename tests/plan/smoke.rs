@@ -23,9 +23,11 @@ fn a_stranger_goes_the_whole_way_and_is_forgotten() {
     let plan = smoke_cleanup(&desired, &engine.observed).unwrap();
     assert_snapshot!(text(&desired, &plan), @"
     0  remove container demo-smoke-1  (thrown away)
-    1  clean certificate demo-smoke-1  (thrown away)  after 0
-    2  deactivate node demo-smoke-1  (thrown away)  after 0
-    3  remove volume demo-smoke-1  (thrown away)  after 1,2
+    1  revoke certificate demo-smoke-1  (thrown away)  after 0
+    2  give the revocation list to container demo-puppetserver-1  (thrown away)  after 1
+    3  remove certificate demo-smoke-1  (thrown away)  after 2
+    4  deactivate node demo-smoke-1  (thrown away)  after 0
+    5  remove volume demo-smoke-1  (thrown away)  after 3,4
     ");
     assert!(!plan.steps.iter().any(|s| s.action.data_loss()));
     engine.carry_out(&plan);
