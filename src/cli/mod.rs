@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod change;
+pub mod code;
 pub mod config;
 pub mod down;
 pub mod exec;
@@ -71,6 +72,7 @@ pub enum Command {
     Logs(logs::LogsArgs),
     Exec(exec::ExecArgs),
     Agent(agent::AgentArgs),
+    Code(code::CodeArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
     Config(config::ConfigArgs),
@@ -84,7 +86,7 @@ pub enum Command {
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor"]),
+    ("Use and observe", &["status", "logs", "exec", "agent", "code", "smoke", "doctor"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];

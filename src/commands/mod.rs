@@ -3,6 +3,7 @@
 mod agent;
 mod change;
 mod channels;
+mod code;
 mod completions;
 mod config;
 mod context;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Logs(args) => logs::run(global, args, &report).await,
         Command::Exec(args) => exec::run(global, args, &report).await,
         Command::Agent(args) => agent::run(global, args, &report).await,
+        Command::Code(args) => code::run(global, args, &report).await,
         Command::Smoke(args) => smoke::run(global, args, &report).await,
         Command::Doctor(args) => doctor::run(global, args, &report).await,
         Command::Config(args) => config::run(global, args, &report).await,

@@ -4,6 +4,7 @@
 //! short, and steps that change something are let finish, so that the journal tells what is.
 
 pub mod cancel;
+mod code_steps;
 mod death;
 mod image_steps;
 mod node_steps;

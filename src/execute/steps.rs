@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Context, ends_container, image_steps, node_steps, prove, record_steps, wait};
+use super::{Context, code_steps, ends_container, image_steps, node_steps, prove, record_steps, wait};
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
 use crate::engine::spec::{ContainerSpec, NetworkSpec};
@@ -57,6 +57,16 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::RunAgent { agent, certname } => prove::unchanged(context, agent, certname).await?,
         Action::CleanCertificate { primary, certname } => node_steps::clean(context, primary, certname).await?,
         Action::DeactivateNode { puppetdb, certname } => node_steps::deactivate(context, puppetdb, certname).await?,
+        Action::StageCode { task, files, seconds } => {
+            return code_steps::stage(context, id, task, files, *seconds).await;
+        }
+        Action::SwitchCode { task } => return code_steps::switch(context, id, task).await,
+        Action::CheckCode { task, seconds } => return code_steps::check(context, id, task, *seconds).await,
+        Action::FlushEnvironments { server } => code_steps::flush(context, server).await?,
+        Action::CompileCatalog { server, certname, environment } => {
+            return code_steps::compile(context, server, certname, environment).await;
+        }
+        Action::RecordCode { url, volume } => record_steps::deployed(context, url, volume).await?,
         Action::RecordProof { certname } => record_steps::proved(context, certname).await?,
         Action::RemoveRecord { volumes } => {
             for volume in volumes {

@@ -36,6 +36,9 @@ pub struct Record {
     pub issued: Option<Issued>,
     /// The last proof.
     pub proof: Option<Proof>,
+    /// Where deployed code is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Deployed>,
 }
 
 /// What every format of the record has.
@@ -51,6 +54,15 @@ pub struct Issued {
     pub request: String,
     /// Volume key -> the volume's `made` label. A volume with another one, or none, is not the one that was filled.
     pub volumes: BTreeMap<String, String>,
+}
+
+/// Code that was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The control repository.
+    pub url: String,
+    /// The `made` label of the volume that it is in.
+    pub volume: String,
 }
 
 /// An agent's run that went through the whole platform.
@@ -76,6 +88,7 @@ impl Record {
             channel: channel.or_else(|| previous.and_then(|r| r.channel.clone())),
             issued: previous.and_then(|r| r.issued.clone()),
             proof: previous.and_then(|r| r.proof.clone()),
+            code: previous.and_then(|r| r.code.clone()),
         }
     }
 

@@ -59,6 +59,7 @@ fn subject(action: &Action) -> String {
         | Action::WaitReady { name, .. }
         | Action::StopContainer { name, .. }
         | Action::RemoveContainer { name, .. } => name.clone(),
+        Action::FlushEnvironments { server } => server.clone(),
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
         | Action::RecordIssued { .. }
@@ -66,6 +67,11 @@ fn subject(action: &Action) -> String {
         | Action::RunAgent { .. }
         | Action::CleanCertificate { .. }
         | Action::DeactivateNode { .. }
+        | Action::StageCode { .. }
+        | Action::SwitchCode { .. }
+        | Action::CheckCode { .. }
+        | Action::CompileCatalog { .. }
+        | Action::RecordCode { .. }
         | Action::RecordProof { .. }
         | Action::RemoveRecord { .. } => String::new(),
     }

@@ -26,6 +26,12 @@ impl Action {
             Action::RunAgent { .. } => "run_agent",
             Action::CleanCertificate { .. } => "clean_certificate",
             Action::DeactivateNode { .. } => "deactivate_node",
+            Action::StageCode { .. } => "stage_code",
+            Action::SwitchCode { .. } => "switch_code",
+            Action::CheckCode { .. } => "check_code",
+            Action::FlushEnvironments { .. } => "flush_environments",
+            Action::CompileCatalog { .. } => "compile_catalog",
+            Action::RecordCode { .. } => "record_code",
             Action::RecordProof { .. } => "record_proof",
             Action::RemoveRecord { .. } => "remove_record",
         }
@@ -51,7 +57,10 @@ impl Action {
             Action::Prove { certname, .. } | Action::RunAgent { certname, .. } => format!("agent {certname}"),
             Action::CleanCertificate { certname, .. } => format!("certificate {certname}"),
             Action::DeactivateNode { certname, .. } => format!("node {certname}"),
-            Action::RecordProof { .. } | Action::RemoveRecord { .. } => "record".into(),
+            Action::StageCode { .. } | Action::SwitchCode { .. } | Action::CheckCode { .. } => "code".into(),
+            Action::FlushEnvironments { server } => format!("container {server}"),
+            Action::CompileCatalog { certname, environment, .. } => format!("catalog {certname} in {environment}"),
+            Action::RecordProof { .. } | Action::RecordCode { .. } | Action::RemoveRecord { .. } => "record".into(),
         }
     }
 
@@ -74,7 +83,12 @@ impl Action {
                 Stage::Services
             }
             Action::Prove { .. } | Action::RunAgent { .. } => Stage::Proof,
-            Action::RecordProof { .. } => Stage::Record,
+            Action::StageCode { .. }
+            | Action::SwitchCode { .. }
+            | Action::CheckCode { .. }
+            | Action::FlushEnvironments { .. }
+            | Action::CompileCatalog { .. } => Stage::Code,
+            Action::RecordProof { .. } | Action::RecordCode { .. } => Stage::Record,
         }
     }
 

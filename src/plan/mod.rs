@@ -5,6 +5,7 @@
 
 mod action;
 mod builder;
+pub mod code;
 mod converge;
 mod describe;
 mod fate;

@@ -4,6 +4,7 @@
 //! a real one would refuse. The other modules are the cases, grouped by what happened before.
 
 mod changes;
+mod code;
 mod containers;
 mod engine;
 mod first_run;
