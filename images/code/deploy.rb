@@ -170,13 +170,25 @@ class Deploy
     File.write('/tmp/r10k.yaml', JSON.generate(settings))
     say('progress', "r10k deploys #{names.join(', ')}")
     command = ['r10k', 'deploy', 'environment', *names, '--modules', '--config', '/tmp/r10k.yaml', '--color=false']
-    output, status = Open3.capture2e(*command)
+    output, status = caching { Open3.capture2e(*command) }
     gone = names.reject { |name| File.exist?("#{tree}/#{name}/.r10k-deploy.json") }
     return if status.success? && gone.empty?
 
     raise Errno::ENOSPC if output.include?('No space left on device')
 
     raise Failure.new("r10k cannot deploy #{names.join(', ')}", output.lines.map(&:strip).reject(&:empty?).last(20))
+  end
+
+  # A run that is killed can leave half a copy of a repository in the cache, which r10k would take for a whole one.
+  def caching
+    cache = Served.path('cache')
+    busy = "#{cache}/.busy"
+    FileUtils.rm_rf(cache) if File.exist?(busy)
+    FileUtils.mkdir_p(cache)
+    FileUtils.touch(busy)
+    told = yield
+    FileUtils.rm_f(busy) if told.last.success?
+    told
   end
 
   def check(names)
