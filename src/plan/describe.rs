@@ -111,6 +111,9 @@ impl Action {
 
     /// True for steps that only look and wait: an interruption may cut them short.
     pub fn only_waits(&self) -> bool {
-        matches!(self, Action::WaitReady { .. } | Action::Prove { .. } | Action::RunAgent { .. })
+        matches!(
+            self,
+            Action::WaitReady { .. } | Action::Prove { .. } | Action::RunAgent { .. } | Action::CompileCatalog { .. }
+        )
     }
 }

@@ -127,6 +127,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_with_a_password_is_named_and_not_shown() {
+        let text = "code:\n  control_repo:\n    url: https://me:s3cret@host.example/a.git\n";
+        let problems = validate(tree::parse(text), Some(Path::new("/nonexistent"))).problems;
+        let refused = problems.iter().find(|p| p.path == "code.control_repo.url").expect("it is refused");
+        assert_eq!((refused.span, refused.message.as_str()), (None, format!("line 3: {PASSWORD}").as_str()));
+        assert!(!format!("{problems:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn code_comes_from_one_place() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir_all(folder.path().join("code/environments/production")).expect("a directory");
+        let text = "code:\n  dir: code\n  control_repo:\n    url: https://host.example/a.git\n";
+        let problems = validate(tree::parse(text), Some(folder.path())).problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains("exclude each other"));
+    }
+
+    #[test]
     fn what_does_not_fit_the_url_is_refused() {
         let folder = Path::new("/nonexistent");
         assert!(problems(folder, "url: git@host.example:a.git")[0].contains("needs to know the host's key"));
