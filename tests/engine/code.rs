@@ -20,7 +20,8 @@ impl Repository {
     /// A control repository with a module of its own, whose key and host key are put into the folder of `platform`.
     fn new(platform: &Platform, image: &str) -> Self {
         let name = format!("{}-git", platform.project);
-        let gateway = docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
+        let ask = ["run", "--rm", "--add-host", "host:host-gateway", "--entrypoint", "getent", image, "hosts", "host"];
+        let gateway = docker(&ask).split_whitespace().next().expect("an address").to_owned();
         let port = TcpListener::bind((gateway.as_str(), 0)).unwrap().local_addr().unwrap().port();
         let script = format!(
             "set -e; export HOME=/root; mkdir -p /run/sshd /root/.ssh /srv/hello/manifests /srv/control/manifests; \
