@@ -230,6 +230,8 @@ impl Layers {
         if let Some(Sourced { value, given }) = &overrides.code_dir {
             match check_code_dir(cwd, value) {
                 Ok(dir) => {
+                    // A flag says which of the two it is.
+                    self.config.code.control_repo = None;
                     self.config.code.dir = Some(dir);
                     self.origins.insert("code.dir".to_owned(), Origin::Outside(*given));
                 }

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod ca;
 pub mod change;
+pub mod code;
 pub mod config;
 pub mod down;
 pub mod exec;
@@ -73,6 +74,7 @@ pub enum Command {
     Exec(exec::ExecArgs),
     Agent(agent::AgentArgs),
     Ca(ca::CaArgs),
+    Code(code::CodeArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
     Config(config::ConfigArgs),
@@ -86,7 +88,8 @@ pub enum Command {
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "exec", "agent", "ca", "smoke", "doctor"]),
+    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor"]),
+    ("Day two", &["ca", "code"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];

@@ -4,6 +4,7 @@ mod agent;
 mod ca;
 mod change;
 mod channels;
+mod code;
 mod completions;
 mod config;
 mod context;
@@ -41,6 +42,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Exec(args) => exec::run(global, args, &report).await,
         Command::Agent(args) => agent::run(global, args, &report).await,
         Command::Ca(args) => ca::run(global, args, &report).await,
+        Command::Code(args) => code::run(global, args, &report).await,
         Command::Smoke(args) => smoke::run(global, args, &report).await,
         Command::Doctor(args) => doctor::run(global, args, &report).await,
         Command::Config(args) => config::run(global, args, &report).await,

@@ -99,6 +99,31 @@ pub const KEYS: &[Key] = &[
         "./code",
         "A directory that holds `environments/` with a directory for each environment. Relative to the folder of this file. Unset: the volume `code`, with an empty `production`.",
     ),
+    section(
+        "code.control_repo",
+        "A git repository that code is deployed from, by r10k: each branch is an environment. Excludes `code.dir`.",
+    ),
+    key(
+        "code.control_repo.url",
+        "https://git.example.com/puppet/control.git",
+        "Where the repository is: `https://`, `ssh://`, `git@HOST:PATH`, or without any protection `http://` and `git://`. No password belongs here.",
+    ),
+    key(
+        "code.control_repo.ssh_key",
+        "./control.key",
+        "A file with the private SSH key, without a passphrase, readable for you alone. Relative to the folder of this file.",
+    ),
+    key(
+        "code.control_repo.token",
+        "./control.token",
+        "A file with an access token for an `https://` repository, readable for you alone. It is shown to the repository's own host only. A user name other than `pupperware` stands in the URL.",
+    ),
+    key(
+        "code.control_repo.known_hosts",
+        "./known_hosts",
+        "A file with the SSH keys of the hosts that are trusted, as `ssh-keyscan` writes it. SSH needs it.",
+    ),
+    key("code.control_repo.timeout", "5m", "How long a whole deployment may take. Unset: 10m."),
     section("images", "Images to use instead of those of the release, by component: a mirror, or your own builds."),
     key("images.base", "registry.example.com/pupperware/base:8.0.0", "What the other images are built on."),
     key(
@@ -110,6 +135,7 @@ pub const KEYS: &[Key] = &[
     key("images.puppetdb", "registry.example.com/pupperware/puppetdb:8.0.0", "PuppetDB."),
     key("images.puppetserver", "registry.example.com/pupperware/puppetserver:8.0.0", "Puppet Server."),
     key("images.agent", "registry.example.com/pupperware/agent:8.0.0", "The Puppet agent."),
+    key("images.code", "registry.example.com/pupperware/code:8.0.0", "What deploys and checks Puppet code."),
 ];
 
 /// The words about this path.

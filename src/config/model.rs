@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::types::{
     Auto, Autosign, ByteSize, ChannelName, Count, Cpus, DnsName, EnvironmentTimeout, ImageReference, ProjectName,
-    Publish, Setting, Ttl,
+    Publish, RepositoryUrl, Setting, Ttl,
 };
 
 /// A JVM's heap: at least 256 MiB.
@@ -144,6 +144,30 @@ pub struct Code {
     /// A checked directory with `environments/`; the platform's built-in code when unset. Absolute if the
     /// folder that it is relative to is.
     pub dir: Option<PathBuf>,
+    /// The repository that it is deployed from. Not together with `dir`.
+    pub control_repo: Option<ControlRepo>,
+}
+
+/// A control repository: each branch is an environment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ControlRepo {
+    /// Where it is. No password is in it.
+    pub url: RepositoryUrl,
+    /// A file with the private key, checked, absolute.
+    pub ssh_key: Option<PathBuf>,
+    /// A file with the token, checked, absolute.
+    pub token: Option<PathBuf>,
+    /// A file with the keys of hosts that are trusted, absolute.
+    pub known_hosts: Option<PathBuf>,
+    /// How long a whole deployment may take; ten minutes when unset.
+    pub timeout: Option<Ttl>,
+}
+
+impl ControlRepo {
+    /// How long a whole deployment may take, in seconds.
+    pub fn seconds(&self) -> u64 {
+        self.timeout.map_or(600, Ttl::seconds)
+    }
 }
 
 /// Images to use instead of the release's.
@@ -161,6 +185,8 @@ pub struct Images {
     pub puppetserver: Option<ImageReference>,
     /// The agent.
     pub agent: Option<ImageReference>,
+    /// What deploys and checks code.
+    pub code: Option<ImageReference>,
 }
 
 impl Config {
@@ -188,7 +214,8 @@ impl Config {
         }
         let Config { project, track: _, puppetserver: server, puppetdb: db, postgres, agents, code, images } = self;
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
-        let dir = code.dir.as_ref().map_or(Value::Null, |dir| json!(dir.to_string_lossy()));
+        let path = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| json!(path.to_string_lossy()));
+        let repo = code.control_repo.as_ref();
         vec![
             ("project", project.to_json()),
             ("channel", option(self.channel())),
@@ -212,13 +239,19 @@ impl Config {
             ("postgres.cpus", option(postgres.cpus.as_ref())),
             ("postgres.shared_buffers", postgres.shared_buffers.to_json()),
             ("agents.replicas", agents.replicas.to_json()),
-            ("code.dir", dir),
+            ("code.dir", path(code.dir.as_ref())),
+            ("code.control_repo.url", option(repo.map(|r| &r.url))),
+            ("code.control_repo.ssh_key", path(repo.and_then(|r| r.ssh_key.as_ref()))),
+            ("code.control_repo.token", path(repo.and_then(|r| r.token.as_ref()))),
+            ("code.control_repo.known_hosts", path(repo.and_then(|r| r.known_hosts.as_ref()))),
+            ("code.control_repo.timeout", option(repo.and_then(|r| r.timeout.as_ref()))),
             ("images.base", option(images.base.as_ref())),
             ("images.jre", option(images.jre.as_ref())),
             ("images.postgres", option(images.postgres.as_ref())),
             ("images.puppetdb", option(images.puppetdb.as_ref())),
             ("images.puppetserver", option(images.puppetserver.as_ref())),
             ("images.agent", option(images.agent.as_ref())),
+            ("images.code", option(images.code.as_ref())),
         ]
     }
 }

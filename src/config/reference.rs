@@ -58,10 +58,9 @@ fn one(out: &mut String, setting: &Described) {
         value => format!("`{value}`"),
     };
     let _ = writeln!(out, "- Default: {}", default.replace("`\"", "`").replace("\"`", "`"));
-    let yaml = match path.split_once('.') {
-        Some((section, name)) => format!("{section}:\n  {name}: {example}"),
-        None => format!("{path}: {example}"),
-    };
+    let names: Vec<&str> = path.split('.').collect();
+    let lines = names.iter().enumerate().map(|(depth, name)| format!("{}{name}:", "  ".repeat(depth)));
+    let yaml = format!("{} {example}", lines.collect::<Vec<_>>().join("\n"));
     let _ = write!(out, "\n```yaml\n{yaml}\n```\n\n");
 }
 

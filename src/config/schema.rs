@@ -42,24 +42,7 @@ pub fn schema() -> Value {
         if !default.is_null() {
             schema["default"] = default;
         }
-        match key.path.split_once('.') {
-            None => {
-                top.insert(key.path.to_owned(), schema);
-            }
-            Some((section, name)) => {
-                let about = keys::find(section).map_or("", |key| key.about);
-                let section = top.entry(section).or_insert_with(|| {
-                    // An empty section, all of its keys commented out, reads as null.
-                    json!({
-                        "type": ["object", "null"],
-                        "description": about,
-                        "additionalProperties": false,
-                        "properties": {},
-                    })
-                });
-                section["properties"][name] = schema;
-            }
-        }
+        put(&mut top, "", key.path, schema);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -71,6 +54,28 @@ pub fn schema() -> Value {
         "not": { "required": ["channel", "release"] },
         "properties": top,
     })
+}
+
+/// Puts a setting into the sections of its path below `above`, which are made where they are missing.
+fn put(properties: &mut Map<String, Value>, above: &str, path: &str, schema: Value) {
+    let Some((section, rest)) = path.split_once('.') else {
+        properties.insert(path.to_owned(), schema);
+        return;
+    };
+    let whole = format!("{above}{section}");
+    let about = keys::find(&whole).map_or("", |key| key.about);
+    let section = properties.entry(section).or_insert_with(|| {
+        // An empty section, all of its keys commented out, reads as null.
+        json!({
+            "type": ["object", "null"],
+            "description": about,
+            "additionalProperties": false,
+            "properties": {},
+        })
+    });
+    if let Some(Value::Object(properties)) = section.get_mut("properties") {
+        put(properties, &format!("{whole}."), rest, schema);
+    }
 }
 
 /// The schema as the text of a file.

@@ -26,10 +26,20 @@ fn read(text: &str) -> Validated {
     validate(tree::parse(text), None)
 }
 
+/// A file with this setting, and those that it does not go without.
 fn yaml(path: &str, value: &str) -> String {
-    match path.split_once('.') {
-        Some((section, name)) => format!("{section}:\n  {name}: {value}\n"),
-        None => format!("{path}: {value}\n"),
+    let names: Vec<&str> = path.split('.').collect();
+    let mut text = String::new();
+    for (depth, name) in names.iter().enumerate() {
+        text += &format!("{}{name}:{}", "  ".repeat(depth), if depth + 1 < names.len() { "\n" } else { "" });
+    }
+    text += &format!(" {value}\n");
+    match path {
+        "code" | "code.dir" | "code.control_repo" | "code.control_repo.url" => text,
+        "code.control_repo.token" | "code.control_repo.timeout" => text + "    url: https://git.example.com/a.git\n",
+        "code.control_repo.ssh_key" => text + "    url: git@git.example.com:a.git\n    known_hosts: known_hosts\n",
+        path if path.starts_with("code.") => text + "    url: git@git.example.com:a.git\n",
+        _ => text,
     }
 }
 
@@ -43,7 +53,7 @@ fn words_types_and_defaults_cover_the_same_keys() {
     let read: Vec<String> = validate::shapes().into_iter().map(|shape| shape.path).collect();
     let values: Vec<&str> = Config::default().values().into_iter().map(|(path, _)| path).collect();
     assert_eq!(read, values, "validator and defaults");
-    let sections: BTreeSet<&str> = read.iter().filter_map(|p| Some(p.split_once('.')?.0)).collect();
+    let sections: BTreeSet<&str> = read.iter().flat_map(|p| p.match_indices('.').map(|(at, _)| &p[..at])).collect();
     let words: BTreeSet<&str> = keys::KEYS.iter().map(|key| key.path).collect();
     let all: BTreeSet<&str> = read.iter().map(String::as_str).chain(sections).collect();
     assert_eq!(words, all, "words and validator");
@@ -58,7 +68,10 @@ fn every_example_and_default_is_taken_by_both() {
         let value: Value = serde_yaml::from_str(example).expect("an example is YAML");
         assert!(allows(&setting.schema, &value), "{path}: {example}: {}", setting.schema);
         let after = validated.config.values().into_iter().find(|(p, _)| p == path).expect("a value").1;
-        if *path != "code.dir" {
+        // Paths are looked at only where the file's folder is known.
+        if !matches!(*path, "code.dir" | "code.control_repo.ssh_key" | "code.control_repo.token")
+            && *path != "code.control_repo.known_hosts"
+        {
             assert_ne!(after, setting.default, "the example of {path} should not be the default");
         }
 
@@ -75,9 +88,10 @@ fn unknown_keys_are_refused_by_both() {
     assert_eq!(schema["additionalProperties"], json!(false));
     assert!(read("unknown: 1\n").is_bad());
     for key in keys::KEYS.iter().filter(|key| key.example.is_empty()) {
-        assert_eq!(schema["properties"][key.path]["additionalProperties"], json!(false), "{}", key.path);
-        assert!(read(&format!("{}:\n  unknown: 1\n", key.path)).is_bad());
-        assert!(!read(&format!("{}:\n", key.path)).is_bad(), "an empty section");
+        let pointer = format!("/properties/{}", key.path.replace('.', "/properties/"));
+        assert_eq!(schema.pointer(&pointer).expect("a section")["additionalProperties"], json!(false), "{}", key.path);
+        assert!(read(&yaml(key.path, "{ unknown: 1 }")).is_bad());
+        assert!(!read(&yaml(key.path, "")).is_bad(), "an empty section");
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::config::Config;
+use crate::config::model::ControlRepo;
 use crate::config::sizing::Sizing;
 use crate::engine::FileEntry;
 use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
@@ -53,6 +54,19 @@ pub struct Desired {
     pub files: BTreeMap<String, Vec<FileEntry>>,
     /// Where agents from outside find the server.
     pub address: (IpAddr, u16),
+    /// The repository that code is deployed from.
+    pub control_repo: Option<ControlRepo>,
+    /// What code checks look at: the code volume's key, or the user's directory.
+    pub code: CodeSource,
+}
+
+/// Where the servers' code is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeSource {
+    /// A volume, by its key.
+    Volume(String),
+    /// A directory of the engine's host.
+    Directory(String),
 }
 
 /// A volume, and what is lost with it.
@@ -137,6 +151,12 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         credentials,
         files,
         address: address(config),
+        control_repo: config.code.control_repo.clone(),
+        code: config
+            .code
+            .dir
+            .as_ref()
+            .map_or_else(|| CodeSource::Volume("code".into()), |d| CodeSource::Directory(d.display().to_string())),
         project,
     })
 }
@@ -165,6 +185,7 @@ fn overrides(config: &Config) -> BTreeMap<String, String> {
         ("puppetdb", &images.puppetdb),
         ("puppetserver", &images.puppetserver),
         ("agent", &images.agent),
+        ("code", &images.code),
     ]
     .into_iter()
     .filter_map(|(component, image)| Some((component.to_owned(), image.as_ref()?.to_string())))

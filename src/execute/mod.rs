@@ -5,6 +5,7 @@
 
 mod ca_steps;
 pub mod cancel;
+mod code_steps;
 mod crl_steps;
 mod death;
 mod image_steps;

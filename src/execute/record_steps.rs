@@ -6,7 +6,7 @@ use super::Context;
 use crate::desired::labels;
 use crate::error::Result;
 use crate::journal;
-use crate::observed::record::{Issued, Proof, Record};
+use crate::observed::record::{Deployed, Issued, Proof, Record};
 use crate::observed::{self, Observed};
 
 /// Remembers what was issued into which volumes.
@@ -23,6 +23,15 @@ pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String,
         ends = record.issued.take().map(|i| i.ends).unwrap_or_default();
     }
     record.issued = Some(Issued { request: request.to_owned(), volumes: made, ends });
+    replace(context, &observed, &record).await
+}
+
+/// Remembers from where code was deployed, and into which volume.
+pub(super) async fn deployed(context: &Context, url: &str, volume: &str) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let mut record = next(context, &observed);
+    let made = observed.volumes.get(volume).and_then(|v| labels::made(&v.labels)).unwrap_or_default();
+    record.code = Some(Deployed { url: url.to_owned(), volume: made.to_owned() });
     replace(context, &observed, &record).await
 }
 

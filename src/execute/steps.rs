@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Context, ca_steps, crl_steps, ends_container, image_steps, node_steps, prove, record_steps, wait};
+use super::{
+    Context, ca_steps, code_steps, crl_steps, ends_container, image_steps, node_steps, prove, record_steps, wait,
+};
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
 use crate::engine::spec::{ContainerSpec, NetworkSpec};
@@ -70,6 +72,16 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             ca_steps::place_token(context, primary, certname, hash).await?;
         }
         Action::DeactivateNode { puppetdb, certname } => node_steps::deactivate(context, puppetdb, certname).await?,
+        Action::StageCode { task, files, seconds } => {
+            return code_steps::stage(context, id, task, files, *seconds).await;
+        }
+        Action::SwitchCode { task } => return code_steps::switch(context, id, task).await,
+        Action::CheckCode { task, seconds } => return code_steps::check(context, id, task, *seconds).await,
+        Action::FlushEnvironments { server } => code_steps::flush(context, server).await?,
+        Action::CompileCatalog { server, certname, environment } => {
+            return code_steps::compile(context, server, certname, environment).await;
+        }
+        Action::RecordCode { url, volume } => record_steps::deployed(context, url, volume).await?,
         Action::RecordProof { certname } => record_steps::proved(context, certname).await?,
         Action::RemoveRecord { volumes } => {
             for volume in volumes {

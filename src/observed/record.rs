@@ -36,6 +36,9 @@ pub struct Record {
     pub issued: Option<Issued>,
     /// The last proof.
     pub proof: Option<Proof>,
+    /// Where deployed code is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Deployed>,
 }
 
 /// What every format of the record has.
@@ -54,6 +57,15 @@ pub struct Issued {
     /// When certificates end: subject -> RFC 3339. Records of earlier versions have none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ends: BTreeMap<String, String>,
+}
+
+/// Code that was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The control repository.
+    pub url: String,
+    /// The `made` label of the volume that it is in.
+    pub volume: String,
 }
 
 /// An agent's run that went through the whole platform.
@@ -79,6 +91,7 @@ impl Record {
             channel: channel.or_else(|| previous.and_then(|r| r.channel.clone())),
             issued: previous.and_then(|r| r.issued.clone()),
             proof: previous.and_then(|r| r.proof.clone()),
+            code: previous.and_then(|r| r.code.clone()),
         }
     }
 

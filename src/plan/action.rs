@@ -2,6 +2,8 @@
 //!
 //! The words that a kind goes by stand in `describe`; what is done with the engine stands in `execute`.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::desired::CrlCopy;
@@ -193,6 +195,48 @@ pub enum Action {
         puppetdb: String,
         /// The node.
         certname: String,
+    },
+    /// Fetch code from the control repository and check it, beside what is served.
+    StageCode {
+        /// The container.
+        task: Box<ContainerSpec>,
+        /// The repository's secrets: what the container knows them as, and the files that hold them.
+        files: Vec<(String, PathBuf)>,
+        /// How long it may take.
+        seconds: u64,
+    },
+    /// Serve staged code, or what was served before, at once.
+    SwitchCode {
+        /// The container.
+        task: Box<ContainerSpec>,
+    },
+    /// Check the code that is served.
+    CheckCode {
+        /// The container.
+        task: Box<ContainerSpec>,
+        /// How long it may take.
+        seconds: u64,
+    },
+    /// Make a server read its environments anew.
+    FlushEnvironments {
+        /// The server's container.
+        server: String,
+    },
+    /// Compile a node's catalog; it is neither applied nor kept.
+    CompileCatalog {
+        /// The server's container.
+        server: String,
+        /// The node.
+        certname: String,
+        /// Its environment.
+        environment: String,
+    },
+    /// Remember where deployed code is from.
+    RecordCode {
+        /// The control repository.
+        url: String,
+        /// The name of the volume that it is in.
+        volume: String,
     },
     /// Remember the proof.
     RecordProof {

@@ -65,12 +65,18 @@ fn subject(action: &Action) -> String {
         | Action::MakeCanary { certname, .. }
         | Action::PlaceToken { certname, .. } => certname.clone(),
         Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => copy.container.clone(),
+        Action::FlushEnvironments { server } => server.clone(),
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
         | Action::RecordIssued { .. }
         | Action::Prove { .. }
         | Action::RunAgent { .. }
         | Action::DeactivateNode { .. }
+        | Action::StageCode { .. }
+        | Action::SwitchCode { .. }
+        | Action::CheckCode { .. }
+        | Action::CompileCatalog { .. }
+        | Action::RecordCode { .. }
         | Action::RecordProof { .. }
         | Action::RemoveRecord { .. } => String::new(),
     }

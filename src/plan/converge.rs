@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::builder::Builder;
 use super::fate::{Fate, fate};
-use super::images::{image_step, images_needed};
-use super::{Action, Plan, ca, lifecycle};
+use super::images::{get_image, image_step, images_needed};
+use super::{Action, Plan, ca, code, lifecycle};
 use crate::desired::{CrlCopy, Desired, PRIMARY, Replica, credentials, hash, labels};
 use crate::engine::spec::{ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
@@ -32,12 +32,19 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
     refuse_other_networks(desired, observed)?;
 
     let mut plan = Builder::default();
-    clear(&mut plan, desired, observed, &fates);
+    // Where nothing else is to be issued or made first, code comes before the old server goes: a deployment that fails
+    // leaves the platform as it was.
+    lifecycle::remove_tasks(&mut plan, observed);
+    let there = issue.is_none() && code::reachable(desired, observed);
+    let early = there.then(|| deployment(&mut plan, desired, observed)).flatten();
+    clear(&mut plan, desired, observed, &fates, early);
     images_needed(&mut plan, desired, observed, &fates, issue.is_some());
     foundation(&mut plan, desired, observed);
     let issued = issue.map(|issue| credentials(&mut plan, desired, observed, &fates, &issue));
+    let deployed = early.or_else(|| deployment(&mut plan, desired, observed));
     for (replica, fate) in &fates {
-        service(&mut plan, desired, observed, replica, fate, issued.as_ref());
+        let code = deployed.filter(|_| replica.service == PRIMARY);
+        service(&mut plan, desired, observed, replica, fate, issued.as_ref(), code);
     }
     if !again.is_empty() {
         // Whoever was stopped for it reads the list when it starts.
@@ -50,6 +57,20 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
         prove(&mut plan, desired, &fates);
     }
     Ok(plan.finish())
+}
+
+/// Deploys code that was never deployed here. All that it needs must be in the plan already, or be there.
+fn deployment(plan: &mut Builder, desired: &Desired, observed: &Observed) -> Option<usize> {
+    let repo = desired.control_repo.as_ref()?;
+    let cause = code::due(desired, observed)?;
+    let mut needs: Vec<usize> = plan.all("issue_credentials");
+    // Both write the platform's record.
+    needs.extend(plan.all("record_issued"));
+    needs.extend(plan.all("create_network"));
+    needs.extend(plan.all("create_volume"));
+    needs.extend(plan.all("remove_container"));
+    needs.extend(get_image(plan, &desired.images, &desired.debian, observed, "code"));
+    Some(code::staged(plan, desired, repo, &[], &cause, needs))
 }
 
 /// A CA that is gone while certificates of it live is never replaced: agents would trust nobody.
@@ -169,8 +190,9 @@ fn uncovered(desired: &Desired, observed: &Observed, issued: &record::Issued, ke
 }
 
 /// What must go: leftovers of an interrupted run, containers that are not wanted any more, containers to be replaced.
-fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)]) {
-    lifecycle::remove_tasks(plan, observed);
+///
+/// The server goes only after the code that its successor is to serve is there.
+fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)], code: Option<usize>) {
     for (name, container) in &observed.containers {
         match container.label(labels::ROLE) {
             "smoke" => {
@@ -183,7 +205,7 @@ fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&
             "service" if desired.container(name).is_none() => {
                 let service = container.label(labels::SERVICE).to_owned();
                 let grace = lifecycle::grace(&service);
-                remove(plan, name, &service, container, grace, "not part of the platform any more");
+                remove(plan, name, &service, container, grace, "not part of the platform any more", None);
             }
             _ => {}
         }
@@ -191,7 +213,8 @@ fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&
     for (replica, fate) in fates {
         if let (Fate::Recreate(cause), Some(container)) = (fate, observed.containers.get(&replica.spec.name)) {
             let grace = replica.spec.stop_grace_seconds;
-            remove(plan, &replica.spec.name, &replica.service, container, grace, cause);
+            let after = code.filter(|_| replica.service == PRIMARY);
+            remove(plan, &replica.spec.name, &replica.service, container, grace, cause, after);
         }
     }
     // A network whose definition changed: all its members have another hash then, and are being replaced.
@@ -207,11 +230,19 @@ fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&
     }
 }
 
-fn remove(plan: &mut Builder, name: &str, service: &str, container: &Container, grace_seconds: u32, cause: &str) {
-    let mut needs = vec![];
+fn remove(
+    plan: &mut Builder,
+    name: &str,
+    service: &str,
+    container: &Container,
+    grace_seconds: u32,
+    cause: &str,
+    after: Option<usize>,
+) {
+    let mut needs: Vec<usize> = after.into_iter().collect();
     if container.alive() {
         let stop = Action::StopContainer { name: name.into(), service: service.into(), grace_seconds };
-        needs.push(plan.add(stop, cause, vec![]));
+        needs = vec![plan.add(stop, cause, needs)];
     }
     plan.add(Action::RemoveContainer { name: name.into(), service: Some(service.into()) }, cause, needs);
 }
@@ -388,10 +419,12 @@ fn service(
     replica: &Replica,
     fate: &Fate,
     issued: Option<&Issued>,
+    code: Option<usize>,
 ) {
     let name = &replica.spec.name;
     let beside = issued.filter(|i| i.first).map(|i| i.step);
-    let start = |plan: &mut Builder, cause: &str, needs: Vec<usize>| {
+    let start = |plan: &mut Builder, cause: &str, mut needs: Vec<usize>| {
+        needs.extend(code);
         let action = Action::StartContainer { name: name.clone(), service: replica.service.clone() };
         let started = plan.add(action, cause, needs);
         wait(plan, replica, "it starts", [started].into_iter().chain(beside).collect());
@@ -401,8 +434,17 @@ fn service(
         (Fate::Keep | Fate::Wait(_), Some(cause)) => {
             start(plan, cause, issued.map(|i| i.step).into_iter().collect());
         }
-        (Fate::Keep, None) => {}
-        (Fate::Wait(cause), None) => wait(plan, replica, cause, vec![]),
+        (Fate::Keep, None) => {
+            if let Some(code) = code {
+                code::flush(plan, name, vec![code]);
+            }
+        }
+        (Fate::Wait(cause), None) => {
+            let ready = wait(plan, replica, cause, vec![]);
+            if let Some(code) = code {
+                code::flush(plan, name, vec![code, ready]);
+            }
+        }
         (Fate::Start(cause), _) => start(plan, cause, issued.map(|i| i.step).into_iter().collect()),
         (Fate::Restart(cause), _) => {
             // Already being stopped where its CA issues.
@@ -439,9 +481,9 @@ fn service(
     }
 }
 
-fn wait(plan: &mut Builder, replica: &Replica, cause: &str, needs: Vec<usize>) {
+fn wait(plan: &mut Builder, replica: &Replica, cause: &str, needs: Vec<usize>) -> usize {
     let action = Action::WaitReady { name: replica.spec.name.clone(), service: replica.service.clone() };
-    plan.add(action, cause, needs);
+    plan.add(action, cause, needs)
 }
 
 /// The proof, after everything is ready.
@@ -450,6 +492,8 @@ fn prove(plan: &mut Builder, desired: &Desired, fates: &[(&Replica, Fate)]) {
     let (Some(agent), Some(puppetdb)) = (find("agent"), find("puppetdb")) else { return };
     let mut needs = plan.all("wait_ready");
     needs.extend(plan.all("record_issued"));
+    needs.extend(plan.all("record_code"));
+    needs.extend(plan.all("flush_environments"));
     needs.extend(plan.all("remove_container"));
     needs.extend(plan.all("push_crl"));
     let action = Action::Prove {

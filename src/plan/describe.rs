@@ -32,6 +32,12 @@ impl Action {
             Action::VerifyRefusal { .. } => "verify_refusal",
             Action::PlaceToken { .. } => "place_token",
             Action::DeactivateNode { .. } => "deactivate_node",
+            Action::StageCode { .. } => "stage_code",
+            Action::SwitchCode { .. } => "switch_code",
+            Action::CheckCode { .. } => "check_code",
+            Action::FlushEnvironments { .. } => "flush_environments",
+            Action::CompileCatalog { .. } => "compile_catalog",
+            Action::RecordCode { .. } => "record_code",
             Action::RecordProof { .. } => "record_proof",
             Action::RemoveRecord { .. } => "remove_record",
         }
@@ -64,7 +70,10 @@ impl Action {
             }
             Action::PlaceToken { certname, .. } => format!("token for {certname}"),
             Action::DeactivateNode { certname, .. } => format!("node {certname}"),
-            Action::RecordProof { .. } | Action::RemoveRecord { .. } => "record".into(),
+            Action::StageCode { .. } | Action::SwitchCode { .. } | Action::CheckCode { .. } => "code".into(),
+            Action::FlushEnvironments { server } => format!("container {server}"),
+            Action::CompileCatalog { certname, environment, .. } => format!("catalog {certname} in {environment}"),
+            Action::RecordProof { .. } | Action::RecordCode { .. } | Action::RemoveRecord { .. } => "record".into(),
         }
     }
 
@@ -92,7 +101,12 @@ impl Action {
                 Stage::Services
             }
             Action::Prove { .. } | Action::RunAgent { .. } | Action::VerifyRefusal { .. } => Stage::Proof,
-            Action::RecordProof { .. } => Stage::Record,
+            Action::StageCode { .. }
+            | Action::SwitchCode { .. }
+            | Action::CheckCode { .. }
+            | Action::FlushEnvironments { .. }
+            | Action::CompileCatalog { .. } => Stage::Code,
+            Action::RecordProof { .. } | Action::RecordCode { .. } => Stage::Record,
         }
     }
 
@@ -118,7 +132,11 @@ impl Action {
     pub fn only_waits(&self) -> bool {
         matches!(
             self,
-            Action::WaitReady { .. } | Action::Prove { .. } | Action::RunAgent { .. } | Action::VerifyRefusal { .. }
+            Action::WaitReady { .. }
+                | Action::Prove { .. }
+                | Action::RunAgent { .. }
+                | Action::VerifyRefusal { .. }
+                | Action::CompileCatalog { .. }
         )
     }
 }

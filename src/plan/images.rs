@@ -38,7 +38,7 @@ pub(super) fn images_needed(
 }
 
 /// Steps that make a component's image present, those below it first; none when it is.
-fn get_image(
+pub(super) fn get_image(
     plan: &mut Builder,
     images: &[DesiredImage],
     debian: &Debian,

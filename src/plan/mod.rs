@@ -6,6 +6,7 @@
 mod action;
 mod builder;
 pub mod ca;
+pub mod code;
 mod converge;
 mod describe;
 mod fate;

@@ -65,10 +65,15 @@ pub(super) fn verb(kind: &str) -> &str {
     match kind {
         "place_files" => "write configuration into",
         "wait_ready" => "wait for",
-        "record_issued" | "record_proof" => "remember",
         "push_crl" => "give the revocation list to",
         "make_canary" => "make the canary",
         "verify_refusal" => "see the canary refused by",
+        "stage_code" => "fetch and check",
+        "switch_code" => "serve",
+        "check_code" => "check",
+        "flush_environments" => "flush the environments of",
+        "compile_catalog" => "compile",
+        "record_issued" | "record_proof" | "record_code" => "remember",
         "prove" => "apply a catalog with",
         // `create_network` and the like: the object says the rest.
         other => other.split('_').next().unwrap_or(other),

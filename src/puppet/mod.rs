@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod api;
 pub mod ca;
+pub mod catalog;
 pub mod postgres;
 pub mod puppetdb;
 pub mod server;

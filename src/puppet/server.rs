@@ -42,10 +42,19 @@ fn puppet_conf(config: &Config) -> String {
          storeconfigs = true\n\
          storeconfigs_backend = puppetdb\n\
          reports = puppetdb\n\
-         environment_timeout = {}\n",
-        config.project, config.puppetserver.environment_timeout
+         environment_timeout = {}\n{}",
+        config.project,
+        config.puppetserver.environment_timeout,
+        if config.code.control_repo.is_some() { DEPLOYED } else { "" }
     )
 }
+
+/// Deployed code: one link names what is served, and each environment's link is resolved once, so that a compilation
+/// under way does not wander into the next deployment.
+const DEPLOYED: &str = "\
+environmentpath = /etc/puppet/code/current/environments
+versioned_environment_dirs = true
+";
 
 /// A catalog without its facts and reports stored is a failure that someone must see: no soft write failure.
 const PUPPETDB_CONF: &str = "\

@@ -18,6 +18,8 @@ pub enum Stage {
     Foundation,
     /// CA, certificates, secrets and configuration files are placed.
     Credentials,
+    /// Code is deployed or checked.
+    Code,
     /// Services start and become ready.
     Services,
     /// An agent's run is applied and its report found in PuppetDB.
@@ -34,6 +36,7 @@ impl Stage {
             Stage::Clear => "Clearing away",
             Stage::Foundation => "Creating networks and volumes",
             Stage::Credentials => "Placing certificates and configuration",
+            Stage::Code => "Deploying and checking code",
             Stage::Services => "Starting services",
             Stage::Proof => "Proving the platform",
             Stage::Record => "Recording",

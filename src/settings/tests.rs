@@ -170,12 +170,18 @@ fn every_setting_is_shown() {
     postgres.shared_buffers 248m (default) a quarter of the memory limit
     agents.replicas 1 (default)
     code.dir - (default)
+    code.control_repo.url - (default)
+    code.control_repo.ssh_key - (default)
+    code.control_repo.token - (default)
+    code.control_repo.known_hosts - (default)
+    code.control_repo.timeout - (default)
     images.base - (default)
     images.jre - (default)
     images.postgres - (default)
     images.puppetdb - (default)
     images.puppetserver - (default)
     images.agent - (default)
+    images.code - (default)
     ");
 }
 

@@ -10,7 +10,7 @@ use pupperware::desired::{Desired, hash, labels};
 use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
 use pupperware::engine::reference;
 use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
-use pupperware::observed::record::{Issued, Proof, Record};
+use pupperware::observed::record::{Deployed, Issued, Proof, Record};
 use pupperware::observed::{Container, Observed};
 use pupperware::plan::{Action, Plan, reconcile};
 
@@ -250,6 +250,20 @@ impl Engine {
                     started: self.observed.start_times(),
                 };
                 self.record(|record| record.proof = Some(proof));
+            }
+            Action::StageCode { task, .. } | Action::SwitchCode { task } | Action::CheckCode { task, .. } => {
+                assert!(!self.observed.containers.contains_key(&task.name), "{} is there already", task.name);
+                assert!(self.observed.has_image(&task.image), "there is no image {}", task.image);
+                let networks = task.networks.iter().all(|n| self.observed.networks.contains_key(&n.network));
+                assert!(networks, "a network of {} is missing", task.name);
+            }
+            Action::FlushEnvironments { server } | Action::CompileCatalog { server, .. } => {
+                assert!(self.container(server).running(), "{server} is asked and does not run");
+            }
+            Action::RecordCode { url, volume } => {
+                let volume = self.observed.volumes.get(volume).and_then(|v| labels::made(&v.labels));
+                let deployed = Deployed { url: url.clone(), volume: volume.expect("a volume of ours").to_owned() };
+                self.record(|record| record.code = Some(deployed));
             }
             Action::RemoveRecord { volumes } => {
                 assert_eq!(volumes, &self.observed.record_volumes);

@@ -5,6 +5,7 @@
 
 mod ca;
 mod changes;
+mod code;
 mod containers;
 mod engine;
 mod first_run;

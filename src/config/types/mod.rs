@@ -6,6 +6,7 @@
 mod amounts;
 mod names;
 mod publish;
+mod repository;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ pub(crate) use amounts::MIB;
 pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
 pub use publish::Publish;
+pub use repository::{PASSWORD, RepositoryUrl, Transport};
 
 /// Why a text is not a value of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]

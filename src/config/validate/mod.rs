@@ -4,6 +4,7 @@
 //! from what this module asks for. What one value may be stands in `types`.
 
 mod code_dir;
+mod control_repo;
 mod cross;
 mod reader;
 mod suggest;
@@ -185,12 +186,18 @@ fn agents(context: &mut Context, node: Option<Node>) -> AgentPool {
 fn code(context: &mut Context, node: Option<Node>, folder: Option<&Path>) -> Code {
     let mut s = Section::new(context, "code", node);
     let written = s.read::<WrittenPath>("dir");
+    let repo = s.take("control_repo");
     s.finish();
+    let control_repo = control_repo::read(context, repo, folder);
     let (Some(WrittenPath(written)), Some(folder)) = (written, folder) else {
-        return Code::default();
+        return Code { dir: None, control_repo };
     };
+    if let (Some(_), Some(span)) = (&control_repo, context.given.get("code.dir")) {
+        let message = "`code.dir` and `code.control_repo` exclude each other";
+        context.problems.push(Problem::error(*span, "code.dir", message).suggest("keep the one that your code is in"));
+    }
     match check_code_dir(folder, Path::new(&written)) {
-        Ok(dir) => Code { dir: Some(dir) },
+        Ok(dir) => Code { dir: Some(dir), control_repo },
         Err(refusal) => {
             if let Some(span) = context.given.get("code.dir") {
                 let hint = || "the path is relative to the folder of the configuration file".to_owned();
@@ -198,7 +205,7 @@ fn code(context: &mut Context, node: Option<Node>, folder: Option<&Path>) -> Cod
                 let suggestion = refusal.suggestion.or_else(|| relative.then(hint));
                 context.problems.push(Problem::error(*span, "code.dir", refusal.reason).maybe_suggest(suggestion));
             }
-            Code::default()
+            Code { dir: None, control_repo }
         }
     }
 }
@@ -214,7 +221,7 @@ impl std::fmt::Display for WrittenPath {
 
 impl Setting for WrittenPath {
     fn expected() -> String {
-        "the path of a directory".to_owned()
+        "a path".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, Refusal> {
@@ -242,6 +249,7 @@ fn images(context: &mut Context, node: Option<Node>) -> Images {
         puppetdb: s.read("puppetdb"),
         puppetserver: s.read("puppetserver"),
         agent: s.read("agent"),
+        code: s.read("code"),
     };
     s.finish();
     images
