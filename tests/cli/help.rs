@@ -26,6 +26,7 @@ fn the_first_page() {
       logs         Show the logs of services
       exec         Run a command in a service's container
       agent        Work with the platform's own agents
+      ca           List, sign, revoke and renew certificates
       smoke        Prove the platform end to end: agent, catalog, report
       doctor       Check the engine and the platform for known problems
 

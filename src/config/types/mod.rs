@@ -5,6 +5,7 @@
 
 mod amounts;
 mod names;
+mod policy;
 mod publish;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 pub(crate) use amounts::MIB;
 pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
+pub use policy::AutosignPolicy;
 pub use publish::Publish;
 
 /// Why a text is not a value of a type.
