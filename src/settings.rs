@@ -174,7 +174,14 @@ pub fn resolve(overrides: &Overrides, cwd: &Path) -> Result<Settings, Unresolved
     let text = source.as_ref().map_or("", |s| s.text.as_str());
     // The file's `code.dir` need not exist when another one is used.
     let folder = found.as_deref().and_then(Path::parent).filter(|_| overrides.code_dir.is_none());
-    let Validated { config, given, problems } = validate(tree::parse(text), folder);
+    let Validated { mut config, given, mut problems } = validate(tree::parse(text), folder);
+    const POLICY: &str = "puppetserver.autosign_policy";
+    if let (Some(policy), Some(folder), Some(span)) =
+        (&mut config.puppetserver.autosign_policy, found.as_deref().and_then(Path::parent), given.get(POLICY))
+        && let Err(refusal) = policy.load(folder)
+    {
+        problems.push(Problem::error(*span, POLICY, refusal.reason).maybe_suggest(refusal.suggestion));
+    }
 
     let mut origins = BTreeMap::new();
     if let Some(source) = &source {

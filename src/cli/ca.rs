@@ -51,8 +51,8 @@ pub struct ListArgs {
 /// Compare the fingerprint with what the agent's `puppet agent --fingerprint` says: whoever is signed gets catalogs.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
-    pupperware ca sign web01.example.com web02.example.com   these\n  \
-    pupperware ca sign --all                                 all that wait, after a question")]
+    pupperware ca sign web01.example.com   one, or several\n  \
+    pupperware ca sign --all               all that wait, after a question")]
 pub struct SignArgs {
     /// Whose.
     #[arg(value_name = "NAME", required_unless_present = "all")]
@@ -127,7 +127,7 @@ pub struct CrlArgs {
     pub change: ChangeArgs,
 }
 
-/// Make a one-time token with which an agent's request is signed at once.
+/// Make a one-time token that signs an agent at once.
 ///
 /// The token is printed, and kept nowhere. It goes into the agent's csr_attributes.yaml, as custom_attributes:
 /// 1.2.840.113549.1.9.7, before its first run. It is good for one request of that name.

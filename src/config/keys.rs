@@ -55,6 +55,11 @@ pub const KEYS: &[Key] = &[
         "Whose certificate requests are signed without being asked about: `false` (nobody but the platform's own agents), a list of certificate names or globs, or `true` (everybody who can reach the server; never outside of a test).",
     ),
     key(
+        "puppetserver.autosign_policy",
+        "./autosign-policy",
+        "A script that is asked about every request that `autosign` does not sign and that shows no one-time token. It gets the certname as its argument and the request in PEM on standard input, and signs with exit code 0, within 60 seconds. It runs in Puppet Server's container, which has `sh`, `perl`, `openssl` and `curl`. Relative to the configuration file; no secrets in it.",
+    ),
+    key(
         "puppetserver.jruby_instances",
         "2",
         "How many requests are compiled at the same time. `auto`: one fewer than there are processors, from 1 to 4, as far as half of the machine's memory carries them.",

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::types::{
-    Auto, Autosign, ByteSize, ChannelName, Count, Cpus, DnsName, EnvironmentTimeout, ImageReference, ProjectName,
-    Publish, RepositoryUrl, Setting, Ttl,
+    Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName, EnvironmentTimeout, ImageReference,
+    ProjectName, Publish, RepositoryUrl, Setting, Ttl,
 };
 
 /// A JVM's heap: at least 256 MiB.
@@ -66,6 +66,8 @@ pub struct PuppetServer {
     pub dns_alt_names: Vec<DnsName>,
     /// Whose requests are signed without being asked about.
     pub autosign: Autosign,
+    /// A script that is asked about everybody else.
+    pub autosign_policy: Option<AutosignPolicy>,
     /// JRuby instances: requests compiled at the same time.
     pub jruby_instances: Auto<Instances>,
     /// The JVM's heap.
@@ -223,6 +225,7 @@ impl Config {
             ("puppetserver.publish", server.publish.to_json()),
             ("puppetserver.dns_alt_names", names),
             ("puppetserver.autosign", server.autosign.to_json()),
+            ("puppetserver.autosign_policy", option(server.autosign_policy.as_ref())),
             ("puppetserver.jruby_instances", server.jruby_instances.to_json()),
             ("puppetserver.heap", server.heap.to_json()),
             ("puppetserver.memory", server.memory.to_json()),

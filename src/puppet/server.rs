@@ -3,13 +3,13 @@
 use super::{directory, file, megabytes};
 use crate::config::Config;
 use crate::config::sizing::Sizing;
-use crate::config::types::Autosign;
+use crate::config::types::{Autosign, AutosignPolicy};
 use crate::desired::credentials::PUPPET as OWNER;
 use crate::engine::FileEntry;
 
 /// Files of the `puppetserver-config` volume.
 pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
-    vec![
+    let mut files = vec![
         directory(".", OWNER, 0o755),
         directory("conf.d", OWNER, 0o755),
         file("puppet.conf", puppet_conf(config), OWNER),
@@ -19,8 +19,29 @@ pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
         file("conf.d/puppetserver.conf", puppetserver_conf(sizing), OWNER),
         file("jvm.options", jvm_options(sizing), OWNER),
         file("autosign.globs", autosign_globs(&config.puppetserver.autosign), OWNER),
-    ]
+    ];
+    if let Some(program) = policy(config) {
+        let executable = |path: &str, content: String| FileEntry { mode: 0o750, ..file(path, content, OWNER) };
+        files.push(executable("autosign", AUTOSIGN.to_owned()));
+        files.push(executable("autosign.policy", program.to_owned()));
+    }
+    files
 }
+
+/// The user's own policy, if there is one.
+fn policy(config: &Config) -> Option<&str> {
+    config.puppetserver.autosign_policy.as_ref().and_then(AutosignPolicy::program)
+}
+
+/// Asks our policy, then the user's. A policy that hangs would hold up the CA.
+const AUTOSIGN: &str = "\
+#!/bin/sh
+# Written by pupperware; changes are overwritten.
+set -euf
+csr=$(cat)
+if printf '%s\\n' \"$csr\" | /usr/local/bin/pupperware-autosign \"$1\"; then exit 0; fi
+printf '%s\\n' \"$csr\" | timeout 60 /etc/pupperware/autosign.policy \"$1\"
+";
 
 fn puppet_conf(config: &Config) -> String {
     format!(
@@ -37,13 +58,14 @@ fn puppet_conf(config: &Config) -> String {
          vardir = /var/lib/puppetserver\n\
          logdir = /var/log/puppetserver\n\
          rundir = /run/puppetserver\n\
-         # One policy decides on every request: one-time tokens of the platform, and the globs of pupperware.yaml.\n\
-         autosign = /usr/local/bin/pupperware-autosign\n\
+         # One policy decides on every request: one-time tokens, the globs of pupperware.yaml, the user's script.\n\
+         autosign = {}\n\
          storeconfigs = true\n\
          storeconfigs_backend = puppetdb\n\
          reports = puppetdb\n\
          environment_timeout = {}\n{}",
         config.project,
+        if policy(config).is_some() { "/etc/pupperware/autosign" } else { "/usr/local/bin/pupperware-autosign" },
         config.puppetserver.environment_timeout,
         if config.code.control_repo.is_some() { DEPLOYED } else { "" }
     )

@@ -153,6 +153,7 @@ fn every_setting_is_shown() {
     puppetserver.publish 0.0.0.0:8140 (default)
     puppetserver.dns_alt_names - (default)
     puppetserver.autosign true (pupperware.yaml:3)
+    puppetserver.autosign_policy - (default)
     puppetserver.jruby_instances 1 (default) 1 of 2 cores; one is left for the other services
     puppetserver.heap 2g (pupperware.yaml:2)
     puppetserver.memory 2648m (default) the heap and 600m beside it

@@ -5,6 +5,7 @@
 
 mod amounts;
 mod names;
+mod policy;
 mod publish;
 mod repository;
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) use amounts::MIB;
 pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
+pub use policy::AutosignPolicy;
 pub use publish::Publish;
 pub use repository::{PASSWORD, RepositoryUrl, Transport};
 

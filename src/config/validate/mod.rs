@@ -101,6 +101,7 @@ fn puppetserver(context: &mut Context, node: Option<Node>) -> PuppetServer {
         publish: s.read("publish").unwrap_or_default(),
         dns_alt_names: dns_alt_names(&mut s),
         autosign: autosign(&mut s),
+        autosign_policy: s.read("autosign_policy"),
         jruby_instances: s.read("jruby_instances").unwrap_or_default(),
         heap: s.read("heap").unwrap_or_default(),
         memory: s.read("memory").unwrap_or_default(),
