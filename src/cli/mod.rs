@@ -4,6 +4,7 @@
 //! completions, man pages and `docs/reference/cli.md` all come from.
 
 pub mod agent;
+pub mod audit;
 pub mod change;
 pub mod config;
 pub mod down;
@@ -73,6 +74,7 @@ pub enum Command {
     Agent(agent::AgentArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
+    Audit(audit::AuditArgs),
     Config(config::ConfigArgs),
     Images(images::ImagesArgs),
     Channels(inspect::ChannelsArgs),
@@ -84,7 +86,7 @@ pub enum Command {
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor"]),
+    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor", "audit"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];
