@@ -212,6 +212,8 @@ pub struct Volumes {
     pub trust: Vec<(String, String)>,
     /// The platform's certificates.
     pub certificates: Vec<Certificate>,
+    /// When lists of revoked certificates end: path, seconds since the epoch.
+    pub crl_ends: Vec<(String, i64)>,
     /// Lines of the signing policy's list of names.
     pub autosign: Vec<String>,
 }

@@ -84,6 +84,12 @@ pub async fn look(ground: &Ground<'_>) -> Evidence {
         evidence.unseen("the platform", "nothing of it exists; start it with `pupperware up`");
         return evidence;
     }
+    if ground.observed.containers.values().any(|c| c.label(labels::ROLE) == "lock") {
+        evidence.unseen(
+            "the platform as a whole",
+            "a change is under way, or was interrupted: see `pupperware up --dry-run`",
+        );
+    }
     for replica in &ground.desired.replicas {
         match ground.observed.containers.get(&replica.spec.name) {
             None => {

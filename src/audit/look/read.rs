@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 use x509_parser::pem::Pem;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use crate::audit::model::{Certificate, Database, File, HbaRule, Update, Verdict, Volumes};
@@ -40,7 +40,9 @@ pub(super) fn volumes(text: &str, wanted: &BTreeMap<String, String>) -> Volumes 
         if shared {
             volumes.trust.push((path.clone(), content_hash(&blocks)));
         }
-        if !path.ends_with("crl.pem") && !path.ends_with("/ca.pem") {
+        if path.ends_with("crl.pem") {
+            volumes.crl_ends.extend(blocks.iter().filter_map(crl_end).map(|end| (path.clone(), end)));
+        } else if !path.ends_with("/ca.pem") {
             volumes.certificates.extend(blocks.iter().filter_map(|block| certificate(&path, block)));
         }
     }
@@ -67,6 +69,12 @@ fn content_hash(blocks: &[Pem]) -> String {
         hash.update(content);
     }
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// When a list of revoked certificates ends; one without an end lasts.
+fn crl_end(block: &Pem) -> Option<i64> {
+    let (_, list) = CertificateRevocationList::from_der(&block.contents).ok()?;
+    Some(list.next_update()?.timestamp())
 }
 
 fn certificate(path: &str, block: &Pem) -> Option<Certificate> {

@@ -7,7 +7,16 @@ use crate::audit::policy;
 /// The theme.
 pub const THEME: Theme = Theme {
     title: "Certificates and signing",
-    rules: &[&EXPIRED, &EXPIRES_SOON, &WEAK, &TRUST_DIFFERS, &CRL_STALE, &AUTOSIGN_EVERYBODY, &AUTOSIGN_WIDE],
+    rules: &[
+        &EXPIRED,
+        &EXPIRES_SOON,
+        &WEAK,
+        &TRUST_DIFFERS,
+        &CRL_STALE,
+        &CRL_EXPIRES,
+        &AUTOSIGN_EVERYBODY,
+        &AUTOSIGN_WIDE,
+    ],
     check,
 };
 
@@ -41,6 +50,12 @@ static CRL_STALE: Rule = Rule {
     title: "a service has another list of revoked certificates than the CA: it may still take one",
     remedy: "bring the CA's list to the services: docs/concepts/certificates.md tells how",
 };
+static CRL_EXPIRES: Rule = Rule {
+    id: "crl-expires-soon",
+    severity: Severity::High,
+    title: "a list of revoked certificates is near its end or past it: then every connection is refused",
+    remedy: "have the CA make a new one, which each revocation does, and bring it to the services: docs/concepts/certificates.md",
+};
 static AUTOSIGN_EVERYBODY: Rule = Rule {
     id: "autosign-everybody",
     severity: Severity::High,
@@ -54,6 +69,9 @@ static AUTOSIGN_WIDE: Rule = Rule {
     remedy: "name a domain of your own (`*.example.com`) in `puppetserver.autosign`, and run `pupperware up`",
 };
 
+/// Seconds.
+const DAY: i64 = 86_400;
+
 fn check(evidence: &Evidence) -> Vec<Finding> {
     let Some(volumes) = &evidence.volumes else { return vec![] };
     let mut findings = Vec::new();
@@ -63,6 +81,12 @@ fn check(evidence: &Evidence) -> Vec<Finding> {
     }
     copies(volumes, "ca/ca_crt.pem", "/ca.pem", &TRUST_DIFFERS, &mut findings);
     copies(volumes, "ca/ca_crl.pem", "/crl.pem", &CRL_STALE, &mut findings);
+    for (path, end) in &volumes.crl_ends {
+        let days = (end - evidence.now).div_euclid(DAY);
+        if days < policy::EXPIRES_SOON_DAYS {
+            findings.push(CRL_EXPIRES.broken(path, format!("days left: {days}")));
+        }
+    }
     for glob in &volumes.autosign {
         autosign(glob, &mut findings);
     }
@@ -70,7 +94,7 @@ fn check(evidence: &Evidence) -> Vec<Finding> {
 }
 
 fn validity(certificate: &Certificate, now: i64, findings: &mut Vec<Finding>) {
-    let days = (certificate.not_after - now).div_euclid(86_400);
+    let days = (certificate.not_after - now).div_euclid(DAY);
     if days < 0 {
         let evidence = format!("{} ended {} days ago", certificate.subject, -days);
         findings.push(EXPIRED.broken(&certificate.path, evidence));
