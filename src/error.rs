@@ -16,7 +16,7 @@ pub enum Kind {
     /// The command line, the configuration or another input is wrong; nothing was changed. Exit 2.
     Usage,
     /// Nothing failed, but the platform differs from what it should be (`status --check`, `up --dry-run --exit-code`,
-    /// `doctor`). Exit 3.
+    /// `doctor`, `audit`). Exit 3.
     Differs,
     /// No Docker Engine could be reached, or it is too old or refuses us. Exit 4.
     Engine,

@@ -4,6 +4,7 @@
 //! completions, man pages and `docs/reference/cli.md` all come from.
 
 pub mod agent;
+pub mod audit;
 pub mod ca;
 pub mod change;
 pub mod code;
@@ -77,6 +78,7 @@ pub enum Command {
     Code(code::CodeArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
+    Audit(audit::AuditArgs),
     Config(config::ConfigArgs),
     Images(images::ImagesArgs),
     Channels(inspect::ChannelsArgs),
@@ -88,7 +90,7 @@ pub enum Command {
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor"]),
+    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor", "audit"]),
     ("Day two", &["ca", "code"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::spec::Labels;
+use super::spec::{Labels, MountSource};
 
 /// A container on the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,54 @@ pub struct ContainerDetail {
     pub restarts: i64,
     /// Result of the engine's own check: `healthy`, `starting`, `unhealthy`, or empty.
     pub health: String,
+}
+
+/// How a container is confined, and what it can reach: what `inspect` tells of it, for the audit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainerSettings {
+    /// `uid:gid` or a name; empty is root.
+    pub user: String,
+    /// Environment as `NAME=value`.
+    pub environment: Vec<String>,
+    /// What it was started with, the program first.
+    pub command: Vec<String>,
+    /// Capabilities added.
+    pub cap_add: Vec<String>,
+    /// Capabilities dropped.
+    pub cap_drop: Vec<String>,
+    /// `no-new-privileges`, `seccomp=...` and the like.
+    pub security_opt: Vec<String>,
+    /// All barriers are down.
+    pub privileged: bool,
+    /// The root file system cannot be written.
+    pub read_only: bool,
+    /// Most processes; nothing is no limit.
+    pub pids: Option<u64>,
+    /// Memory limit in bytes; nothing is no limit.
+    pub memory_bytes: Option<u64>,
+    /// Namespaces that are the host's or another container's (`network host`).
+    pub shared_namespaces: Vec<String>,
+    /// Devices of the host.
+    pub devices: Vec<String>,
+    /// What is mounted, temporary file systems left out.
+    pub mounts: Vec<FoundMount>,
+    /// Names of the networks it is attached to.
+    pub networks: Vec<String>,
+    /// Ports that it publishes, with the port inside.
+    pub ports: Vec<(FoundPort, u16)>,
+    /// The image that it runs.
+    pub image_id: String,
+}
+
+/// Something mounted into a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundMount {
+    /// A volume's name, or an absolute path of the engine's host.
+    pub source: MountSource,
+    /// Path inside.
+    pub target: String,
+    /// Can be written through this mount.
+    pub writable: bool,
 }
 
 /// A volume on the engine.

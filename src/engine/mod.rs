@@ -15,6 +15,7 @@ pub(crate) mod fake;
 pub mod found;
 mod foundation;
 mod images;
+mod inspect;
 mod logs;
 pub mod reference;
 pub mod spec;

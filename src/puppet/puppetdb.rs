@@ -15,6 +15,7 @@ pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
         directory(".", OWNER, 0o750),
         directory("conf.d", OWNER, 0o750),
         file("conf.d/config.ini", CONFIG.to_owned(), OWNER),
+        file("certificate-allowlist", ALLOWED.map(|name| format!("{name}\n")).concat(), OWNER),
         file("conf.d/database.ini", database_ini(config), OWNER),
         file("conf.d/jetty.ini", JETTY.to_owned(), OWNER),
         file("jvm.options", jvm_options(sizing), OWNER),
@@ -29,7 +30,12 @@ logging-config = /etc/puppetdb/logback.xml
 
 [puppetdb]
 disable-update-checking = true
+certificate-allowlist = /etc/pupperware/certificate-allowlist
 ";
+
+/// Whose certificates PuppetDB answers: the server's, and its own for requests from inside. A certificate of the CA is
+/// not enough: every agent has one, and facts, catalogs and reports tell much about other nodes.
+pub const ALLOWED: [&str; 2] = ["puppet", "puppetdb"];
 
 /// Where the certificate is in the container.
 const SSL: &str = "/etc/pupperware/ssl";
@@ -50,7 +56,7 @@ fn database_ini(config: &Config) -> String {
     )
 }
 
-/// Clear text is off; over TLS every client needs a certificate of our CA.
+/// Clear text is off; over TLS every client needs a certificate of our CA, and [`ALLOWED`] says which.
 const JETTY: &str = "\
 # Written by pupperware; changes are overwritten.
 [jetty]

@@ -29,6 +29,7 @@ fn the_first_page() {
       code         Deploy and check Puppet code
       smoke        Prove the platform end to end: agent, catalog, report
       doctor       Check the engine and the platform for known problems
+      audit        Check the security model against what really runs
 
     Configuration and releases:
       config       Show, check and describe the configuration
