@@ -14,7 +14,9 @@ pub mod images;
 pub mod inspect;
 pub mod lifecycle;
 pub mod logs;
+pub mod observe;
 pub mod release;
+pub mod secrets;
 pub mod service;
 pub mod smoke;
 mod styles;
@@ -69,10 +71,13 @@ pub enum Command {
     Restart(lifecycle::RestartArgs),
     Status(inspect::StatusArgs),
     Logs(logs::LogsArgs),
+    Metrics(observe::MetricsArgs),
     Exec(exec::ExecArgs),
     Agent(agent::AgentArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
+    SupportBundle(observe::SupportBundleArgs),
+    Secrets(secrets::SecretsArgs),
     Config(config::ConfigArgs),
     Images(images::ImagesArgs),
     Channels(inspect::ChannelsArgs),
@@ -84,7 +89,8 @@ pub enum Command {
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor"]),
+    ("Use and observe", &["status", "logs", "metrics", "exec", "agent", "smoke", "doctor", "support-bundle"]),
+    ("Day two", &["secrets"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];
@@ -127,7 +133,7 @@ impl Cli {
             for name in *names {
                 let about = command.find_subcommand(name).and_then(|sub| sub.get_about());
                 let about = about.map(ToString::to_string).unwrap_or_default();
-                template += &format!("  {literal}{name:<12}{literal:#} {about}\n");
+                template += &format!("  {literal}{name:<14}{literal:#} {about}\n");
             }
         }
         template += &format!("\n{header}Options:{header:#}\n{{options}}{{after-help}}");

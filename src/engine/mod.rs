@@ -15,6 +15,7 @@ pub(crate) mod fake;
 pub mod found;
 mod foundation;
 mod images;
+mod inspect;
 mod logs;
 pub mod reference;
 pub mod spec;
@@ -26,7 +27,8 @@ pub use build::BuildRequest;
 pub use error::{Cause, EngineError};
 pub use events::Died;
 pub use exec::{ExecOutput, ExecRequest, Terminal};
-pub use logs::LogQuery;
+pub use inspect::Object;
+pub use logs::{LogLine, LogQuery};
 
 /// The oldest engine API that we work with (Docker 20.10).
 pub const OLDEST_API: (u16, u16) = (1, 41);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Context, ends_container, image_steps, node_steps, prove, record_steps, wait};
+use super::{Context, ends_container, image_steps, node_steps, prove, record_steps, secret_steps, wait};
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
 use crate::engine::spec::{ContainerSpec, NetworkSpec};
@@ -39,6 +39,9 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::PlaceFiles { key, volume, files } => place(context, key, volume, files).await?,
         Action::IssueCredentials { task, request } => return issue(context, id, task, request).await,
         Action::RecordIssued { request, volumes } => record_steps::issued(context, request, volumes).await?,
+        Action::RecordRotation { secret, under_way } => record_steps::rotation(context, secret, *under_way).await?,
+        Action::RenewSecret { task, request, .. } => secret_steps::renew(context, task, request).await?,
+        Action::SetPassword { postgres } => secret_steps::set_password(context, postgres).await?,
         Action::CreateContainer { spec, .. } => match engine.create_container(spec).await {
             Err(e) if e.is_conflict() => ours_or(context, spec, e).await?,
             other => {
@@ -126,16 +129,7 @@ async fn place(context: &Context, key: &str, volume: &str, files: &[FileEntry]) 
 
 /// Makes CA, certificates and secrets in a one-shot container.
 async fn issue(context: &Context, id: usize, task: &ContainerSpec, request: &str) -> Result<Option<String>> {
-    let engine = &context.engine;
-    let name = &task.name;
-    engine.remove_container(name).await?;
-    engine.create_container(task).await?;
-    let file = FileEntry { path: "provision.request".into(), content: request.into(), owner: (0, 0), mode: 0o600 };
-    engine.put_files(name, "/volumes/state", &[file]).await?;
-    engine.start_container(name).await?;
-    let code = engine.wait_exit(name).await?;
-    let lines = engine.last_lines(name, 60).await;
-    engine.remove_container(name).await?;
+    let (code, lines) = provision(context, task, request).await?;
     match code {
         0 => {
             let issued: Vec<&String> = lines.iter().filter(|l| l.starts_with("issued ")).collect();
@@ -156,4 +150,19 @@ async fn issue(context: &Context, id: usize, task: &ContainerSpec, request: &str
             Err(Error::failed(format!("certificates and secrets could not be made (exit code {code})")).details(lines))
         }
     }
+}
+
+/// Runs `pupperware-provision` in a one-shot container: its exit code, and the last lines that it said.
+pub(super) async fn provision(context: &Context, task: &ContainerSpec, request: &str) -> Result<(i64, Vec<String>)> {
+    let engine = &context.engine;
+    let name = &task.name;
+    engine.remove_container(name).await?;
+    engine.create_container(task).await?;
+    let file = FileEntry { path: "provision.request".into(), content: request.into(), owner: (0, 0), mode: 0o600 };
+    engine.put_files(name, "/volumes/state", &[file]).await?;
+    engine.start_container(name).await?;
+    let code = engine.wait_exit(name).await?;
+    let lines = engine.last_lines(name, 60).await;
+    engine.remove_container(name).await?;
+    Ok((code, lines))
 }

@@ -59,6 +59,8 @@ fn subject(action: &Action) -> String {
         | Action::WaitReady { name, .. }
         | Action::StopContainer { name, .. }
         | Action::RemoveContainer { name, .. } => name.clone(),
+        Action::RecordRotation { secret, .. } | Action::RenewSecret { secret, .. } => secret.clone(),
+        Action::SetPassword { postgres } => postgres.clone(),
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
         | Action::RecordIssued { .. }

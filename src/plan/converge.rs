@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{image_step, images_needed};
-use super::{Action, Plan, lifecycle};
+use super::{Action, Plan, lifecycle, rotate};
 use crate::desired::{Desired, PRIMARY, Replica, credentials, hash, labels};
 use crate::engine::spec::{ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
@@ -18,21 +18,34 @@ use crate::observed::{Container, Observed, record};
 /// the name of somebody else's.
 pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
     refuse_lost_ca(desired, observed)?;
-    let issue = issue(desired, observed);
-    let fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
+    let rotation = rotate::interrupted(desired, observed);
+    let issue = issue(desired, observed, rotation.is_some());
+    let mut fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
+    if rotation.is_some() {
+        rotate::restart_clients(&mut fates);
+    }
     refuse_taken_ports(observed, &fates)?;
     refuse_other_networks(desired, observed)?;
 
     let mut plan = Builder::default();
     clear(&mut plan, desired, observed, &fates);
-    images_needed(&mut plan, desired, observed, &fates, issue.is_some());
+    images_needed(&mut plan, desired, observed, &fates, issue.is_some() || rotation.is_some());
     foundation(&mut plan, desired, observed);
-    let issued = issue.map(|issue| credentials(&mut plan, desired, observed, &fates, &issue));
+    // Everybody starts anew where all is issued, and reads the new value then.
+    let server = rotate::server_that_stays(&fates).filter(|_| !matches!(issue, Some(Issue::All { .. })));
+    let renewed = rotation.map(|secret| rotate::renew(&mut plan, desired, secret, server, vec![]));
+    let issued = match issue {
+        Some(issue) => Some(credentials(&mut plan, desired, observed, &fates, &issue, renewed)),
+        None => renewed.map(|step| Issued { step, stopped: BTreeMap::new() }),
+    };
     for (replica, fate) in &fates {
         service(&mut plan, desired, observed, replica, fate, issued.as_ref());
     }
+    if let Some(secret) = rotation {
+        rotate::finish(&mut plan, secret);
+    }
     if plan.len() > 0 || !observed.proved() {
-        prove(&mut plan, desired, &fates);
+        prove(&mut plan, desired);
     }
     Ok(plan.finish())
 }
@@ -99,7 +112,7 @@ const OPEN: &str = "";
 const SECRETS: &str = "state";
 
 /// What must be issued, and why; nothing when the record covers the volumes that exist.
-fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
+fn issue(desired: &Desired, observed: &Observed, rotation: bool) -> Option<Issue> {
     let core = desired.credentials.core();
     let Some(issued) = observed.record.as_ref().and_then(|r| r.issued.as_ref()) else {
         let first = !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
@@ -107,7 +120,7 @@ fn issue(desired: &Desired, observed: &Observed) -> Option<Issue> {
         return Some(Issue::All { cause, new_secrets: true });
     };
     let uncovered = |key: &str| uncovered(desired, observed, issued, key);
-    let new_secrets = uncovered(SECRETS).is_some();
+    let new_secrets = rotation || uncovered(SECRETS).is_some();
     if let Some(cause) = core.volumes().into_iter().find_map(uncovered) {
         return Some(Issue::All { cause, new_secrets });
     }
@@ -223,8 +236,10 @@ fn credentials(
     observed: &Observed,
     fates: &[(&Replica, Fate)],
     issue: &Issue,
+    renewed: Option<usize>,
 ) -> Issued {
     let mut needs = plan.all("create_volume");
+    needs.extend(renewed);
     needs.extend(image_step(plan, "base"));
     needs.extend(plan.all("remove_container"));
     let mut stopped = BTreeMap::new();
@@ -296,7 +311,7 @@ fn stop(plan: &mut Builder, replica: &Replica, cause: &str) -> usize {
 }
 
 /// Volume keys with the names that they have on the engine.
-fn scoped(desired: &Desired, keys: &[&str]) -> Vec<(String, String)> {
+pub(super) fn scoped(desired: &Desired, keys: &[&str]) -> Vec<(String, String)> {
     keys.iter().map(|key| ((*key).to_owned(), labels::scoped(&desired.project, key))).collect()
 }
 
@@ -402,11 +417,12 @@ fn wait(plan: &mut Builder, replica: &Replica, cause: &str, needs: Vec<usize>) {
 }
 
 /// The proof, after everything is ready.
-fn prove(plan: &mut Builder, desired: &Desired, fates: &[(&Replica, Fate)]) {
-    let find = |service: &str| fates.iter().map(|(r, _)| r).find(|r| r.service == service);
+pub(super) fn prove(plan: &mut Builder, desired: &Desired) {
+    let find = |service: &str| desired.replicas.iter().find(|r| r.service == service);
     let (Some(agent), Some(puppetdb)) = (find("agent"), find("puppetdb")) else { return };
     let mut needs = plan.all("wait_ready");
     needs.extend(plan.all("record_issued"));
+    needs.extend(plan.all("record_rotation"));
     needs.extend(plan.all("remove_container"));
     let action = Action::Prove {
         agent: agent.spec.name.clone(),

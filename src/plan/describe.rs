@@ -17,6 +17,9 @@ impl Action {
             Action::PlaceFiles { .. } => "place_files",
             Action::IssueCredentials { .. } => "issue_credentials",
             Action::RecordIssued { .. } => "record_issued",
+            Action::RecordRotation { .. } => "record_rotation",
+            Action::RenewSecret { .. } => "renew_secret",
+            Action::SetPassword { .. } => "set_password",
             Action::CreateContainer { .. } => "create_container",
             Action::StartContainer { .. } => "start_container",
             Action::WaitReady { .. } => "wait_ready",
@@ -43,6 +46,9 @@ impl Action {
                 format!("volume {key}")
             }
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
+            Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
+            Action::RenewSecret { secret, .. } => format!("secret {secret}"),
+            Action::SetPassword { postgres } => format!("container {postgres}"),
             Action::CreateContainer { spec, .. } => format!("container {}", spec.name),
             Action::StartContainer { name, .. }
             | Action::WaitReady { name, .. }
@@ -67,14 +73,17 @@ impl Action {
             | Action::CleanCertificate { .. }
             | Action::DeactivateNode { .. } => Stage::Clear,
             Action::CreateNetwork { .. } | Action::CreateVolume { .. } => Stage::Foundation,
-            Action::PlaceFiles { .. } | Action::IssueCredentials { .. } | Action::RecordIssued { .. } => {
-                Stage::Credentials
-            }
+            Action::PlaceFiles { .. }
+            | Action::IssueCredentials { .. }
+            | Action::RecordIssued { .. }
+            | Action::RecordRotation { under_way: true, .. }
+            | Action::RenewSecret { .. }
+            | Action::SetPassword { .. } => Stage::Credentials,
             Action::CreateContainer { .. } | Action::StartContainer { .. } | Action::WaitReady { .. } => {
                 Stage::Services
             }
             Action::Prove { .. } | Action::RunAgent { .. } => Stage::Proof,
-            Action::RecordProof { .. } => Stage::Record,
+            Action::RecordRotation { under_way: false, .. } | Action::RecordProof { .. } => Stage::Record,
         }
     }
 

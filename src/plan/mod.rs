@@ -11,6 +11,7 @@ mod fate;
 mod images;
 mod lifecycle;
 pub mod render;
+mod rotate;
 mod smoke;
 pub mod timeline;
 
@@ -22,6 +23,7 @@ pub use action::Action;
 pub use converge::reconcile;
 pub use images::images;
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
+pub use rotate::rotate;
 pub use smoke::{smoke, smoke_cleanup};
 
 /// A plan: steps whose `needs` point backwards only.

@@ -65,7 +65,8 @@ pub(super) fn verb(kind: &str) -> &str {
     match kind {
         "place_files" => "write configuration into",
         "wait_ready" => "wait for",
-        "record_issued" | "record_proof" => "remember",
+        "record_issued" | "record_proof" | "record_rotation" => "remember",
+        "set_password" => "set the database password in",
         "prove" => "apply a catalog with",
         // `create_network` and the like: the object says the rest.
         other => other.split('_').next().unwrap_or(other),

@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod metrics;
 pub mod postgres;
 pub mod puppetdb;
 pub mod server;

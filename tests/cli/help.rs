@@ -15,29 +15,34 @@ fn the_first_page() {
     Usage: pupperware [OPTIONS] <COMMAND>
 
     Platform:
-      up           Install or converge the platform, and prove that it works
-      down         Remove the containers and networks; the data stays
-      stop         Stop services without removing them
-      start        Start stopped services and wait until they are ready
-      restart      Restart services and wait until they are ready
+      up             Install or converge the platform, and prove that it works
+      down           Remove the containers and networks; the data stays
+      stop           Stop services without removing them
+      start          Start stopped services and wait until they are ready
+      restart        Restart services and wait until they are ready
 
     Use and observe:
-      status       Show what runs, and whether it is well
-      logs         Show the logs of services
-      exec         Run a command in a service's container
-      agent        Work with the platform's own agents
-      smoke        Prove the platform end to end: agent, catalog, report
-      doctor       Check the engine and the platform for known problems
+      status         Show what runs, and whether it is well
+      logs           Show the logs of services
+      metrics        Print metrics in Prometheus' text format
+      exec           Run a command in a service's container
+      agent          Work with the platform's own agents
+      smoke          Prove the platform end to end: agent, catalog, report
+      doctor         Check the engine and the platform for known problems
+      support-bundle Collect what helps others to help you, in one archive
+
+    Day two:
+      secrets        Show and rotate the platform's secrets
 
     Configuration and releases:
-      config       Show, check and describe the configuration
-      images       Build, fetch and move the component images
-      channels     Show the release channels
+      config         Show, check and describe the configuration
+      images         Build, fetch and move the component images
+      channels       Show the release channels
 
     This program:
-      completions  Print a shell's completion script
-      man          Print the man page, or write all of them
-      version      Show the version of this program
+      completions    Print a shell's completion script
+      man            Print the man page, or write all of them
+      version        Show the version of this program
 
     Options:
       -p, --project <NAME>   The platform's name on the engine [default: from the

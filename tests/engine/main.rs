@@ -6,7 +6,9 @@
 
 mod interruption;
 mod life;
+mod observability;
 mod platform;
 mod repair;
+mod secrets;
 mod stranger;
 mod trouble;

@@ -191,6 +191,21 @@ impl Engine {
                 let volumes = volumes.iter().filter_map(|(key, name)| Some((key.clone(), made(name)?))).collect();
                 self.record(|record| record.issued = Some(Issued { request: request.clone(), volumes }));
             }
+            Action::RecordRotation { secret, under_way } => {
+                let now = self.now();
+                self.record(|record| {
+                    record.rotating = under_way.then(|| secret.clone());
+                    if !under_way {
+                        record.rotated.insert(secret.clone(), now);
+                    }
+                });
+            }
+            Action::RenewSecret { task, request, .. } => self.renew(task, request, false),
+            Action::SetPassword { postgres } => {
+                assert!(self.container(postgres).running(), "{postgres} is told a password and does not run");
+                let password = self.password_in_reach(postgres);
+                self.passwords.insert(postgres.clone(), password);
+            }
             Action::CreateContainer { spec, service } => self.create_container(spec, service),
             Action::StartContainer { name, .. } => self.start_container(name),
             Action::WaitReady { name, .. } => {
@@ -236,6 +251,11 @@ impl Engine {
         match action {
             Action::IssueCredentials { task, request } => {
                 self.issue(task, request, request.lines().count() / 2);
+                self.create_container(task, "");
+                self.set(&task.name, ContainerState::Running, "Up 1 second");
+            }
+            Action::RenewSecret { task, request, .. } => {
+                self.renew(task, request, true);
                 self.create_container(task, "");
                 self.set(&task.name, ContainerState::Running, "Up 1 second");
             }
@@ -409,6 +429,27 @@ impl Engine {
         }
     }
 
+    /// A new password for all that have a copy; half, for the first of them, and the old one is kept.
+    fn renew(&mut self, task: &ContainerSpec, request: &str, half: bool) {
+        assert!(self.observed.has_image(&task.image), "a secret is made without its image");
+        self.remove_container(&task.name);
+        let new = self.random();
+        let copies = request.lines().filter_map(|l| l.strip_prefix("copysecret ")?.split(' ').nth(1));
+        let copies: Vec<String> = copies.map(|key| labels::scoped(&self.project, key)).collect();
+        assert_eq!(copies.len(), 2, "{request}");
+        for volume in copies.iter().take(if half { 1 } else { 2 }) {
+            self.volume(volume).password = Some(new);
+        }
+        if !half {
+            self.volume(&labels::scoped(&self.project.clone(), "state")).password = Some(new);
+        }
+    }
+
+    /// The database password that a service started with, or was told.
+    pub fn password(&self, service: &str) -> Option<u64> {
+        self.passwords.get(&labels::container_name(&self.project, service, 1)).copied().flatten()
+    }
+
     fn record(&mut self, change: impl FnOnce(&mut Record)) {
         let mut record = Record::next(self.observed.record.as_ref(), self.release.clone(), None);
         change(&mut record);
@@ -426,11 +467,7 @@ impl Engine {
 
     /// PuppetDB reaches its database, with the password that each of them started with.
     fn check_passwords(&self) {
-        let of = |service: &str| {
-            let name = labels::container_name(&self.project, service, 1);
-            self.passwords.get(&name).copied().flatten()
-        };
-        let (postgres, puppetdb) = (of("postgres"), of("puppetdb"));
+        let (postgres, puppetdb) = (self.password("postgres"), self.password("puppetdb"));
         assert!(postgres.is_some() && postgres == puppetdb, "passwords differ: {postgres:?}, {puppetdb:?}");
     }
 
