@@ -192,15 +192,13 @@ impl Engine {
                 self.record(|record| record.issued = Some(Issued { request: request.clone(), volumes }));
             }
             Action::RecordRotation { secret, under_way } => {
-                let now = self.now();
+                let over = (!under_way).then(|| (secret.clone(), self.now()));
                 self.record(|record| {
                     record.rotating = under_way.then(|| secret.clone());
-                    if !under_way {
-                        record.rotated.insert(secret.clone(), now);
-                    }
+                    record.rotated.extend(over);
                 });
             }
-            Action::RenewSecret { task, request, .. } => self.renew(task, request, false),
+            Action::RenewSecret { task, request, .. } => self.renew(task, request, usize::MAX),
             Action::SetPassword { postgres } => {
                 assert!(self.container(postgres).running(), "{postgres} is told a password and does not run");
                 let password = self.password_in_reach(postgres);
@@ -255,7 +253,7 @@ impl Engine {
                 self.set(&task.name, ContainerState::Running, "Up 1 second");
             }
             Action::RenewSecret { task, request, .. } => {
-                self.renew(task, request, true);
+                self.renew(task, request, 1);
                 self.create_container(task, "");
                 self.set(&task.name, ContainerState::Running, "Up 1 second");
             }
@@ -429,19 +427,15 @@ impl Engine {
         }
     }
 
-    /// A new password for all that have a copy; half, for the first of them, and the old one is kept.
-    fn renew(&mut self, task: &ContainerSpec, request: &str, half: bool) {
+    /// A new password for so many of those that have a copy, and for what is kept when it is all.
+    fn renew(&mut self, task: &ContainerSpec, request: &str, copies: usize) {
         assert!(self.observed.has_image(&task.image), "a secret is made without its image");
         self.remove_container(&task.name);
         let new = self.random();
-        let copies = request.lines().filter_map(|l| l.strip_prefix("copysecret ")?.split(' ').nth(1));
-        let copies: Vec<String> = copies.map(|key| labels::scoped(&self.project, key)).collect();
-        assert_eq!(copies.len(), 2, "{request}");
-        for volume in copies.iter().take(if half { 1 } else { 2 }) {
-            self.volume(volume).password = Some(new);
-        }
-        if !half {
-            self.volume(&labels::scoped(&self.project.clone(), "state")).password = Some(new);
+        let keys = request.lines().filter_map(|l| l.strip_prefix("copysecret ")?.split(' ').nth(1));
+        let keys = keys.take(copies).chain((copies > 1).then_some("state"));
+        for volume in keys.map(|key| labels::scoped(&self.project, key)).collect::<Vec<_>>() {
+            self.volume(&volume).password = Some(new);
         }
     }
 

@@ -15,7 +15,7 @@ use super::context::{Context, Extra, without_settings};
 use crate::cli::global::GlobalArgs;
 use crate::cli::observe::SupportBundleArgs;
 use crate::engine::{FileEntry, pack};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::observed;
 use crate::report::output::{Document, json};
 use crate::report::{Report, terminal};
@@ -65,7 +65,11 @@ pub(super) async fn run(global: &GlobalArgs, args: &SupportBundleArgs, report: &
         return Err(exists(&path));
     }
     let file = draft(&path)?;
-    let observed = observed::snapshot(&engine, &project).await;
+    let observed = match observed::snapshot(&engine, &project).await {
+        // Nearly all that would be in it is the engine's.
+        Err(error) if error.kind == Kind::Engine => return Err(error),
+        other => other,
+    };
     let (redactor, secrets_known) = parts::redactor(&engine, observed.as_ref().ok()).await;
     let parts = parts::collect(&context, &engine, &project, observed.as_ref(), &redactor).await;
 
