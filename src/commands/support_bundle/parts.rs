@@ -172,9 +172,9 @@ fn tail(text: String, bytes: usize) -> String {
     if text.len() <= bytes {
         return text;
     }
-    let from = text.ceil_char_boundary(text.len() - bytes);
-    let from = text[from..].find('\n').map_or(text.len(), |end| from + end + 1);
-    text[from..].to_owned()
+    let from = text.len() - bytes;
+    let end = text.as_bytes()[from..].iter().position(|b| *b == b'\n');
+    text[end.map_or(text.len(), |end| from + end + 1)..].to_owned()
 }
 
 #[cfg(test)]
