@@ -2,10 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::service::ServiceRef;
 use super::time::Since;
+
+/// How log lines are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// Each line behind its service's name.
+    #[default]
+    Text,
+    /// A JSON object a line: service, container, time, stream, message.
+    Json,
+}
 
 /// Show the logs of services.
 ///
@@ -15,7 +25,8 @@ use super::time::Since;
 #[command(after_long_help = "Examples:\n  \
     pupperware logs                          everything so far\n  \
     pupperware logs -f -n 20 puppetserver    the last 20 lines, then what comes\n  \
-    pupperware logs --since 10m agent.1      one replica's last ten minutes")]
+    pupperware logs --since 10m agent.1      one replica's last ten minutes\n  \
+    pupperware logs -f -o json               a JSON object a line, for programs")]
 pub struct LogsArgs {
     /// The services, or replicas of them.
     #[arg(value_name = "SERVICE")]
@@ -32,6 +43,9 @@ pub struct LogsArgs {
     /// Put the time before each line.
     #[arg(short, long)]
     pub timestamps: bool,
+    /// How to print the lines.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: LogFormat,
     /// The global flag once more, without `-f`, which follows here. Its value is in `GlobalArgs`.
     #[arg(
         id = "config",

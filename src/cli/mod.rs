@@ -17,7 +17,9 @@ pub mod images;
 pub mod inspect;
 pub mod lifecycle;
 pub mod logs;
+pub mod observe;
 pub mod release;
+pub mod secrets;
 pub mod service;
 pub mod smoke;
 mod styles;
@@ -72,6 +74,7 @@ pub enum Command {
     Restart(lifecycle::RestartArgs),
     Status(inspect::StatusArgs),
     Logs(logs::LogsArgs),
+    Metrics(observe::MetricsArgs),
     Exec(exec::ExecArgs),
     Agent(agent::AgentArgs),
     Ca(ca::CaArgs),
@@ -79,6 +82,8 @@ pub enum Command {
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
     Audit(audit::AuditArgs),
+    SupportBundle(observe::SupportBundleArgs),
+    Secrets(secrets::SecretsArgs),
     Config(config::ConfigArgs),
     Images(images::ImagesArgs),
     Channels(inspect::ChannelsArgs),
@@ -90,8 +95,8 @@ pub enum Command {
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor", "audit"]),
-    ("Day two", &["ca", "code"]),
+    ("Use and observe", &["status", "logs", "metrics", "exec", "agent", "smoke", "doctor", "support-bundle"]),
+    ("Day two", &["ca", "code", "secrets", "audit"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];
@@ -134,7 +139,7 @@ impl Cli {
             for name in *names {
                 let about = command.find_subcommand(name).and_then(|sub| sub.get_about());
                 let about = about.map(ToString::to_string).unwrap_or_default();
-                template += &format!("  {literal}{name:<12}{literal:#} {about}\n");
+                template += &format!("  {literal}{name:<14}{literal:#} {about}\n");
             }
         }
         template += &format!("\n{header}Options:{header:#}\n{{options}}{{after-help}}");

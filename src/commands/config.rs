@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::{Context, Extra};
+use super::context::{Context, Extra, Platform};
 use crate::cli::config::{ConfigArgs, ConfigCommand, ConfigFormat, ConfigShowArgs};
 use crate::cli::global::GlobalArgs;
 use crate::config::schema;
@@ -15,9 +15,18 @@ use crate::report::{Report, terminal};
 use crate::settings::{self, Row};
 
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     config_file: Option<String>,
     settings: Vec<Row>,
+}
+
+impl Shown {
+    pub(super) fn of(context: &Context, platform: &Platform) -> Self {
+        Shown {
+            config_file: context.settings.config_file.as_ref().map(|f| f.display().to_string()),
+            settings: settings::show(&context.settings, &platform.sizing),
+        }
+    }
 }
 
 impl Tabular for Shown {
@@ -62,9 +71,5 @@ async fn show(global: &GlobalArgs, args: &ConfigShowArgs, report: &Report) -> Re
         ConfigFormat::Json => Output::Json,
         ConfigFormat::Yaml => Output::Yaml,
     };
-    let shown = Shown {
-        config_file: context.settings.config_file.as_ref().map(|f| f.display().to_string()),
-        settings: settings::show(&context.settings, &platform.sizing),
-    };
-    print_data(output, &Document::new(shown))
+    print_data(output, &Document::new(Shown::of(&context, &platform)))
 }

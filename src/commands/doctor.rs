@@ -16,9 +16,15 @@ use crate::report::table::{Cell, Table, Tone};
 use crate::report::terminal;
 
 #[derive(Debug, Serialize)]
-struct Checks {
+pub(super) struct Checks {
     ok: bool,
     checks: Vec<Check>,
+}
+
+impl Checks {
+    pub(super) fn of(checks: Vec<Check>) -> Self {
+        Checks { ok: checks.iter().all(|c| matches!(c.severity, Severity::Ok | Severity::Warning)), checks }
+    }
 }
 
 impl Tabular for Checks {
@@ -50,8 +56,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &DoctorArgs, report: &Report)
     if !args.check.is_empty() {
         checks.retain(|c| args.check.iter().any(|id| id == c.id));
     }
-    let ok = checks.iter().all(|c| matches!(c.severity, Severity::Ok | Severity::Warning));
-    let document = Checks { ok, checks };
+    let document = Checks::of(checks);
+    let ok = document.ok;
     let hints: Vec<String> =
         document.checks.iter().filter_map(|c| Some(format!("{}: {}\n", c.id, c.hint.as_ref()?))).collect();
     print_data(args.output, &Document::new(document))?;
@@ -62,7 +68,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &DoctorArgs, report: &Report)
 }
 
 /// All checks. What stops other commands, an engine that does not answer or a small machine, is a result here.
-async fn examine(context: &Context) -> Result<Vec<Check>> {
+pub(super) async fn examine(context: &Context) -> Result<Vec<Check>> {
     let engine = match context.engine() {
         Ok(engine) => engine,
         Err(error) => return Ok(checks::no_engine(&error)),

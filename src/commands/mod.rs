@@ -16,8 +16,11 @@ mod images;
 mod lifecycle;
 mod logs;
 mod man;
+mod metrics;
+mod secrets;
 mod smoke;
 mod status;
+mod support_bundle;
 mod up;
 mod version;
 
@@ -40,6 +43,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Restart(args) => lifecycle::run(global, Verb::Restart, &args.services, &args.change, &report).await,
         Command::Status(args) => status::run(global, args, &report).await,
         Command::Logs(args) => logs::run(global, args, &report).await,
+        Command::Metrics(args) => metrics::run(global, args, &report).await,
         Command::Exec(args) => exec::run(global, args, &report).await,
         Command::Agent(args) => agent::run(global, args, &report).await,
         Command::Ca(args) => ca::run(global, args, &report).await,
@@ -47,6 +51,8 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Smoke(args) => smoke::run(global, args, &report).await,
         Command::Doctor(args) => doctor::run(global, args, &report).await,
         Command::Audit(args) => audit::run(global, args, &report).await,
+        Command::SupportBundle(args) => support_bundle::run(global, args, &report).await,
+        Command::Secrets(args) => secrets::run(global, args, &report).await,
         Command::Config(args) => config::run(global, args, &report).await,
         Command::Images(args) => images::run(global, args, &report).await,
         Command::Channels(args) => channels::run(global, args, &report).await,

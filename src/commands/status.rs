@@ -1,5 +1,6 @@
 //! `pupperware status`: what runs, whether it is well, and whether it is proved.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -24,18 +25,18 @@ const EXPIRING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The answer. Its JSON shape is relied upon: fields may be added, none is renamed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Status {
+pub(super) struct Status {
     project: String,
-    release: Option<String>,
-    channel: Option<String>,
-    proved: bool,
+    pub(super) release: Option<String>,
+    pub(super) channel: Option<String>,
+    pub(super) proved: bool,
     /// When the last proof was made, RFC 3339; it may be of an earlier start.
-    proved_at: Option<String>,
+    pub(super) proved_at: Option<String>,
     /// True when every container runs and none is unwell.
     healthy: bool,
     /// Whether `up` would change something now.
     drift: Drift,
-    services: Vec<Service>,
+    pub(super) services: Vec<Service>,
     /// The CA's certificate and those of services, as far as their ends are on record.
     certificates: Vec<CertificateEnd>,
 }
@@ -67,26 +68,26 @@ fn ends(observed: &Observed, now: Timestamp) -> Vec<CertificateEnd> {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Service {
-    name: String,
-    replicas: Vec<Replica>,
+pub(super) struct Service {
+    pub(super) name: String,
+    pub(super) replicas: Vec<Replica>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Replica {
-    name: String,
+pub(super) struct Replica {
+    pub(super) name: String,
     certname: String,
-    state: String,
-    ready: bool,
+    pub(super) state: String,
+    pub(super) ready: bool,
     /// When it last started, RFC 3339; nothing when it does not run.
-    since: Option<String>,
+    pub(super) since: Option<String>,
     image: String,
     ports: Vec<String>,
 }
 
 /// Whether the platform is as the settings want it, on the machine that it was last sized for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Drift {
+pub(super) struct Drift {
     state: DriftState,
     /// How many steps `up` would take, when that is known.
     steps: Option<usize>,
@@ -96,15 +97,20 @@ struct Drift {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum DriftState {
+pub(super) enum DriftState {
     None,
     Differs,
     Unknown,
 }
 
 impl Drift {
+    /// Nobody looked.
+    pub(super) fn unknown() -> Self {
+        Drift { state: DriftState::Unknown, steps: None, reason: None }
+    }
+
     /// From the plan of `up`; pure, so that it costs no call to the engine.
-    fn of(context: &Result<Context>, observed: &Observed) -> Self {
+    pub(super) fn of<E: Display>(context: Result<&Context, &E>, observed: &Observed) -> Self {
         if observed.services().next().is_none() {
             return Drift { state: DriftState::Differs, steps: None, reason: None };
         }
@@ -128,8 +134,8 @@ impl Drift {
 }
 
 /// How many steps `up` would take, or why that cannot be told.
-fn steps(context: &Result<Context>, observed: &Observed) -> Result<usize, String> {
-    let context = context.as_ref().map_err(|error| format!("{error}, see `pupperware config validate`"))?;
+fn steps<E: Display>(context: Result<&Context, &E>, observed: &Observed) -> Result<usize, String> {
+    let context = context.map_err(|error| format!("{error}, see `pupperware config validate`"))?;
     let machine = observed.machine().ok_or("no label says which machine the platform was sized for")?;
     let plan = || -> Result<usize> {
         let (_, desired) = context.desired(&context.release(&observed.lineage())?, machine)?;
@@ -139,7 +145,7 @@ fn steps(context: &Result<Context>, observed: &Observed) -> Result<usize, String
 }
 
 impl Status {
-    fn of(project: &str, observed: &Observed, drift: Drift) -> Self {
+    pub(super) fn of(project: &str, observed: &Observed, drift: Drift) -> Self {
         let record = observed.record.as_ref();
         let mut services: Vec<Service> = Vec::new();
         for (name, container) in observed.services() {
@@ -245,7 +251,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, report: &Report)
     let cancel = args.watch.then(Cancel::listen);
     loop {
         let observed = observed::snapshot(&engine, &project).await?;
-        let status = Status::of(&project, &observed, Drift::of(&context, &observed));
+        let status = Status::of(&project, &observed, Drift::of(context.as_ref(), &observed));
         if shown.as_ref() != Some(&status) {
             print(args.output, &status)?;
         }

@@ -17,6 +17,9 @@ pub const POSTGRES: u32 = 922;
 /// Names that the server's certificate always has, beside the user's.
 pub const SERVER_NAMES: [&str; 3] = ["puppet", "puppetserver", "localhost"];
 
+/// The secret that PuppetDB logs into PostgreSQL with.
+pub const DATABASE_PASSWORD: &str = "puppetdb-password";
+
 /// Everything that is issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Credentials {
@@ -140,11 +143,12 @@ pub fn of(config: &Config) -> Credentials {
         ca_name: format!("Puppet CA: {}", config.project),
         certificates,
         directories,
-        secrets: vec![("puppetdb-password".into(), 24)],
-        copies: vec![
-            ("puppetdb-password".into(), "puppetdb-config".into(), "secrets/puppetdb-password".into(), PUPPETDB),
-            ("puppetdb-password".into(), "postgres-config".into(), "secrets/puppetdb-password".into(), POSTGRES),
-        ],
+        secrets: vec![(DATABASE_PASSWORD.into(), 24)],
+        copies: [("puppetdb-config", PUPPETDB), ("postgres-config", POSTGRES)]
+            .map(|(volume, owner)| {
+                (DATABASE_PASSWORD.into(), volume.into(), format!("secrets/{DATABASE_PASSWORD}"), owner)
+            })
+            .to_vec(),
     }
 }
 

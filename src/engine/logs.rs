@@ -21,12 +21,21 @@ pub struct LogQuery {
     pub timestamps: bool,
 }
 
+/// A line of a container's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLine<'a> {
+    /// Written to standard error.
+    pub stderr: bool,
+    /// Its text, without the line end.
+    pub text: &'a str,
+}
+
 impl Engine {
     /// Calls `line` for each line of both streams until the end (or, following, until the container ends).
     ///
     /// # Errors
     /// The engine's.
-    pub async fn logs(&self, query: &LogQuery, line: &mut (dyn FnMut(&str) + Send)) -> Result<(), EngineError> {
+    pub async fn logs(&self, query: &LogQuery, line: &mut (dyn FnMut(LogLine) + Send)) -> Result<(), EngineError> {
         let tail = query.tail.map_or_else(|| "all".to_owned(), |n| n.to_string());
         let options = LogsOptionsBuilder::default()
             .stdout(true)
@@ -49,12 +58,12 @@ impl Engine {
             buffer.extend_from_slice(&message);
             while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
                 let rest = buffer.split_off(end + 1);
-                line(String::from_utf8_lossy(buffer).trim_end());
+                line(LogLine { stderr: which == 1, text: String::from_utf8_lossy(buffer).trim_end() });
                 *buffer = rest;
             }
         }
-        for buffer in buffers.iter().filter(|b| !b.is_empty()) {
-            line(String::from_utf8_lossy(buffer).trim_end());
+        for (which, buffer) in buffers.iter().enumerate().filter(|(_, b)| !b.is_empty()) {
+            line(LogLine { stderr: which == 1, text: String::from_utf8_lossy(buffer).trim_end() });
         }
         Ok(())
     }
@@ -69,7 +78,7 @@ impl Engine {
             timestamps: false,
         };
         let mut lines = Vec::new();
-        match self.logs(&query, &mut |line| lines.push(line.to_owned())).await {
+        match self.logs(&query, &mut |line| lines.push(line.text.to_owned())).await {
             Ok(()) => lines,
             // The log is an extra to an error that is reported anyway.
             Err(_) => Vec::new(),

@@ -7,6 +7,8 @@ mod archive;
 mod build;
 pub mod connect;
 mod containers;
+mod detail;
+mod detail;
 mod error;
 mod events;
 mod exec;
@@ -24,10 +26,11 @@ use std::time::Duration;
 
 pub use archive::{FileEntry, pack, unpack};
 pub use build::BuildRequest;
+pub use detail::Object;
 pub use error::{Cause, EngineError};
 pub use events::Died;
 pub use exec::{ExecOutput, ExecRequest, Terminal};
-pub use logs::LogQuery;
+pub use logs::{LogLine, LogQuery};
 
 /// The oldest engine API that we work with (Docker 20.10).
 pub const OLDEST_API: (u16, u16) = (1, 41);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Context;
 use crate::desired::credentials::PUPPET;
-use crate::engine::LogQuery;
 use crate::engine::spec::ContainerSpec;
 use crate::engine::{ExecRequest, FileEntry};
+use crate::engine::{LogLine, LogQuery};
 use crate::error::{Error, Kind, Result};
 use crate::puppet::{api, catalog};
 
@@ -68,10 +68,10 @@ async fn one_shot(
         }
         engine.start_container(name).await?;
         let query = LogQuery { container: name.clone(), follow: true, tail: None, since: None, timestamps: false };
-        let follow = &mut |line: &str| match line.split_once(": ") {
+        let follow = &mut |line: LogLine| match line.text.split_once(": ") {
             Some(("progress", text)) => context.progress(id, text),
             Some(("warning", text)) => context.report.warn(text.to_owned()),
-            _ => lines.push(line.to_owned()),
+            _ => lines.push(line.text.to_owned()),
         };
         engine.logs(&query, follow).await?;
         Ok::<i64, Error>(engine.wait_exit(name).await?)

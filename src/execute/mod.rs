@@ -12,6 +12,7 @@ mod image_steps;
 mod node_steps;
 mod prove;
 mod record_steps;
+mod secret_steps;
 mod steps;
 mod wait;
 

@@ -1,4 +1,4 @@
-//! Steps that write the platform's record: what was issued, and the proof.
+//! Steps that write the platform's record: what was issued, rotations, and the proof.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,17 @@ pub(super) async fn proved(context: &Context, certname: &str) -> Result<()> {
     let report = context.proof.lock().expect("not held over a panic").clone().unwrap_or_default();
     record.proof =
         Some(Proof { at: journal::now(), certname: certname.to_owned(), report, started: observed.start_times() });
+    replace(context, &observed, &record).await
+}
+
+/// Remembers that a secret is being rotated; or that this is over, and when.
+pub(super) async fn rotation(context: &Context, secret: &str, under_way: bool) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let mut record = next(context, &observed);
+    record.rotating = under_way.then(|| secret.to_owned());
+    if !under_way {
+        record.rotated.insert(secret.to_owned(), journal::now());
+    }
     replace(context, &observed, &record).await
 }
 

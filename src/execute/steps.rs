@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Context, ca_steps, code_steps, crl_steps, ends_container, image_steps, node_steps, prove, record_steps, wait,
+    Context, ca_steps, code_steps, crl_steps, ends_container, image_steps, node_steps, prove, record_steps,
+    secret_steps, wait,
 };
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
@@ -44,6 +45,9 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             return issue(context, id, task, request, certificates).await;
         }
         Action::RecordIssued { request, volumes } => record_steps::issued(context, request, volumes).await?,
+        Action::RecordRotation { secret, under_way } => record_steps::rotation(context, secret, *under_way).await?,
+        Action::RenewSecret { task, request, .. } => secret_steps::renew(context, task, request).await?,
+        Action::SetPassword { postgres } => secret_steps::set_password(context, postgres).await?,
         Action::CreateContainer { spec, .. } => match engine.create_container(spec).await {
             Err(e) if e.is_conflict() => ours_or(context, spec, e).await?,
             other => {
@@ -157,25 +161,7 @@ async fn issue(
     request: &str,
     certificates: &[(String, String)],
 ) -> Result<Option<String>> {
-    let engine = &context.engine;
-    let name = &task.name;
-    engine.remove_container(name).await?;
-    engine.create_container(task).await?;
-    let file = FileEntry { path: "provision.request".into(), content: request.into(), owner: (0, 0), mode: 0o600 };
-    engine.put_files(name, "/volumes/state", &[file]).await?;
-    engine.start_container(name).await?;
-    let code = engine.wait_exit(name).await?;
-    let lines = engine.last_lines(name, 60).await;
-    if code == 0 {
-        // Looked at while the volumes are at hand.
-        let ends = futures_util::future::try_join_all(certificates.iter().map(|(subject, path)| async move {
-            let file = engine.get_files(name, path).await?.and_then(|files| files.into_iter().next());
-            Ok::<_, EngineError>(file.and_then(|(_, pem)| Some((subject.clone(), ca::end_of(&pem)?))))
-        }));
-        let ends = ends.await?;
-        context.ends.lock().expect("not held over a panic").extend(ends.into_iter().flatten());
-    }
-    engine.remove_container(name).await?;
+    let (code, lines) = provision(context, task, request, certificates).await?;
     match code {
         0 => {
             let issued: Vec<&String> = lines.iter().filter(|l| l.starts_with("issued ")).collect();
@@ -196,4 +182,34 @@ async fn issue(
             Err(Error::failed(format!("certificates and secrets could not be made (exit code {code})")).details(lines))
         }
     }
+}
+
+/// Runs `pupperware-provision` in a one-shot container: its exit code, and the last lines that it said. Of these
+/// certificates (subject, path in the container) it is remembered when they end.
+pub(super) async fn provision(
+    context: &Context,
+    task: &ContainerSpec,
+    request: &str,
+    certificates: &[(String, String)],
+) -> Result<(i64, Vec<String>)> {
+    let engine = &context.engine;
+    let name = &task.name;
+    engine.remove_container(name).await?;
+    engine.create_container(task).await?;
+    let file = FileEntry { path: "provision.request".into(), content: request.into(), owner: (0, 0), mode: 0o600 };
+    engine.put_files(name, "/volumes/state", &[file]).await?;
+    engine.start_container(name).await?;
+    let code = engine.wait_exit(name).await?;
+    let lines = engine.last_lines(name, 60).await;
+    if code == 0 {
+        // Looked at while the volumes are at hand.
+        let ends = futures_util::future::try_join_all(certificates.iter().map(|(subject, path)| async move {
+            let file = engine.get_files(name, path).await?.and_then(|files| files.into_iter().next());
+            Ok::<_, EngineError>(file.and_then(|(_, pem)| Some((subject.clone(), ca::end_of(&pem)?))))
+        }));
+        let ends = ends.await?;
+        context.ends.lock().expect("not held over a panic").extend(ends.into_iter().flatten());
+    }
+    engine.remove_container(name).await?;
+    Ok((code, lines))
 }

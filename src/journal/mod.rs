@@ -7,6 +7,7 @@
 
 mod holder;
 pub mod lock;
+pub mod read;
 mod writer;
 
 use serde::{Deserialize, Serialize};

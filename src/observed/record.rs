@@ -39,6 +39,12 @@ pub struct Record {
     /// Where deployed code is from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Deployed>,
+    /// The secret that is being rotated: until that is over, nobody knows who has which value of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotating: Option<String>,
+    /// When secrets were rotated last, RFC 3339, by name; those that never were are as old as the platform.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rotated: BTreeMap<String, String>,
 }
 
 /// What every format of the record has.
@@ -92,6 +98,8 @@ impl Record {
             issued: previous.and_then(|r| r.issued.clone()),
             proof: previous.and_then(|r| r.proof.clone()),
             code: previous.and_then(|r| r.code.clone()),
+            rotating: previous.and_then(|r| r.rotating.clone()),
+            rotated: previous.map(|r| r.rotated.clone()).unwrap_or_default(),
         }
     }
 
@@ -140,6 +148,18 @@ mod tests {
         let (record, names) = newest(vec![found(&second), found(&first)]).unwrap();
         assert_eq!(record, Some(second));
         assert_eq!(names, ["demo_record-1", "demo_record-2"]);
+    }
+
+    #[test]
+    fn a_rotation_stays_on_record_until_it_is_over() {
+        let mut marked = Record::next(None, Version::new(8, 0, 0), None);
+        marked.rotating = Some("puppetdb-password".into());
+        let (record, _) = newest(vec![found(&Record::next(Some(&marked), Version::new(8, 0, 0), None))]).unwrap();
+        assert_eq!(record.unwrap().rotating.as_deref(), Some("puppetdb-password"));
+        // A record of before there were rotations.
+        let plain = found(&Record::next(None, Version::new(8, 0, 0), None));
+        assert!(!plain.labels[LABEL].contains("rotat"));
+        assert_eq!(newest(vec![plain]).unwrap().0.unwrap().rotating, None);
     }
 
     #[test]

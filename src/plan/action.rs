@@ -83,6 +83,27 @@ pub enum Action {
         /// Volume keys and names that it covers.
         volumes: Vec<(String, String)>,
     },
+    /// Remember that a secret is being rotated, or that this is over.
+    RecordRotation {
+        /// Which.
+        secret: String,
+        /// False when it is over.
+        under_way: bool,
+    },
+    /// Make a new value of a secret in a one-shot container, and give it to all that have a copy.
+    RenewSecret {
+        /// Which.
+        secret: String,
+        /// The container.
+        task: Box<ContainerSpec>,
+        /// What `pupperware-provision` is asked for in it.
+        request: String,
+    },
+    /// Give PuppetDB's role in a running PostgreSQL the password that is in PostgreSQL's copy.
+    SetPassword {
+        /// PostgreSQL's container.
+        postgres: String,
+    },
     /// Create a container.
     CreateContainer {
         /// Which.

@@ -66,6 +66,8 @@ fn subject(action: &Action) -> String {
         | Action::PlaceToken { certname, .. } => certname.clone(),
         Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => copy.container.clone(),
         Action::FlushEnvironments { server } => server.clone(),
+        Action::RecordRotation { secret, .. } | Action::RenewSecret { secret, .. } => secret.clone(),
+        Action::SetPassword { postgres } => postgres.clone(),
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
         | Action::RecordIssued { .. }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{get_image, image_step, images_needed};
-use super::{Action, Plan, ca, code, lifecycle};
+use super::{Action, Plan, ca, code, lifecycle, rotate};
 use crate::desired::{CrlCopy, Desired, PRIMARY, Replica, credentials, hash, labels};
 use crate::engine::spec::{ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
@@ -26,8 +26,12 @@ pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
 /// As [`reconcile`].
 pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Result<Plan> {
     refuse_lost_ca(desired, observed)?;
-    let issue = issue(desired, observed, again);
-    let fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
+    let rotation = rotate::interrupted(desired, observed);
+    let issue = issue(desired, observed, again, rotation.is_some());
+    let mut fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
+    if rotation.is_some() {
+        rotate::restart_clients(&mut fates);
+    }
     refuse_taken_ports(observed, &fates)?;
     refuse_other_networks(desired, observed)?;
 
@@ -35,12 +39,18 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
     // Where nothing else is to be issued or made first, code comes before the old server goes: a deployment that fails
     // leaves the platform as it was.
     lifecycle::remove_tasks(&mut plan, observed);
-    let there = issue.is_none() && code::reachable(desired, observed);
+    let there = issue.is_none() && rotation.is_none() && code::reachable(desired, observed);
     let early = there.then(|| deployment(&mut plan, desired, observed)).flatten();
     clear(&mut plan, desired, observed, &fates, early);
-    images_needed(&mut plan, desired, observed, &fates, issue.is_some());
+    images_needed(&mut plan, desired, observed, &fates, issue.is_some() || rotation.is_some());
     foundation(&mut plan, desired, observed);
-    let issued = issue.map(|issue| credentials(&mut plan, desired, observed, &fates, &issue));
+    // Everybody starts anew where all is issued, and reads the new value then.
+    let server = rotate::server_that_stays(&fates).filter(|_| !matches!(issue, Some(Issue::All { .. })));
+    let renewed = rotation.map(|secret| rotate::renew(&mut plan, desired, secret, server, vec![]));
+    let issued = match issue {
+        Some(issue) => Some(credentials(&mut plan, desired, observed, &fates, &issue, renewed)),
+        None => renewed.map(|step| Issued { step, stopped: BTreeMap::new(), first: false }),
+    };
     let deployed = early.or_else(|| deployment(&mut plan, desired, observed));
     for (replica, fate) in &fates {
         let code = deployed.filter(|_| replica.service == PRIMARY);
@@ -53,8 +63,11 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
         let ready = plan.all("wait_ready");
         ca::push(&mut plan, desired, &copies, "the old certificate is on it", &ready);
     }
+    if let Some(secret) = rotation {
+        rotate::finish(&mut plan, secret);
+    }
     if plan.len() > 0 || !observed.proved() {
-        prove(&mut plan, desired, &fates);
+        prove(&mut plan, desired);
     }
     Ok(plan.finish())
 }
@@ -135,8 +148,8 @@ const OPEN: &str = "";
 const SECRETS: &str = "state";
 
 /// What must be issued, and why; nothing when the record covers the volumes that exist.
-fn issue(desired: &Desired, observed: &Observed, again: &[String]) -> Option<Issue> {
-    match (missing(desired, observed), again.is_empty()) {
+fn issue(desired: &Desired, observed: &Observed, again: &[String], rotation: bool) -> Option<Issue> {
+    match (missing(desired, observed, rotation), again.is_empty()) {
         (issue, true) => issue,
         (Some(Issue::All { cause, new_secrets, .. }), false) => {
             Some(Issue::All { cause, new_secrets, again: again.to_vec() })
@@ -148,7 +161,7 @@ fn issue(desired: &Desired, observed: &Observed, again: &[String]) -> Option<Iss
 }
 
 /// What must be issued because it is not there.
-fn missing(desired: &Desired, observed: &Observed) -> Option<Issue> {
+fn missing(desired: &Desired, observed: &Observed, rotation: bool) -> Option<Issue> {
     let all = |cause: String, new_secrets| Some(Issue::All { cause, new_secrets, again: vec![] });
     let core = desired.credentials.core();
     let Some(issued) = observed.record.as_ref().and_then(|r| r.issued.as_ref()) else {
@@ -157,7 +170,7 @@ fn missing(desired: &Desired, observed: &Observed) -> Option<Issue> {
         return all(cause, true);
     };
     let uncovered = |key: &str| uncovered(desired, observed, issued, key);
-    let new_secrets = uncovered(SECRETS).is_some();
+    let new_secrets = rotation || uncovered(SECRETS).is_some();
     if let Some(cause) = core.volumes().into_iter().find_map(uncovered) {
         return all(cause, new_secrets);
     }
@@ -283,8 +296,10 @@ fn credentials(
     observed: &Observed,
     fates: &[(&Replica, Fate)],
     issue: &Issue,
+    renewed: Option<usize>,
 ) -> Issued {
     let mut needs = plan.all("create_volume");
+    needs.extend(renewed);
     needs.extend(image_step(plan, "base"));
     needs.extend(plan.all("remove_container"));
     let mut stopped = BTreeMap::new();
@@ -334,7 +349,7 @@ fn credentials(
         volumes: scoped(desired, &desired.credentials.volumes()),
     };
     plan.add(record, "so that it is issued once", vec![step]);
-    let first = !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
+    let first = renewed.is_none() && !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
     Issued { step, stopped, first }
 }
 
@@ -366,7 +381,7 @@ fn stop(plan: &mut Builder, replica: &Replica, cause: &str) -> usize {
 }
 
 /// Volume keys with the names that they have on the engine.
-fn scoped(desired: &Desired, keys: &[&str]) -> Vec<(String, String)> {
+pub(super) fn scoped(desired: &Desired, keys: &[&str]) -> Vec<(String, String)> {
     keys.iter().map(|key| ((*key).to_owned(), labels::scoped(&desired.project, key))).collect()
 }
 
@@ -487,13 +502,14 @@ fn wait(plan: &mut Builder, replica: &Replica, cause: &str, needs: Vec<usize>) -
 }
 
 /// The proof, after everything is ready.
-fn prove(plan: &mut Builder, desired: &Desired, fates: &[(&Replica, Fate)]) {
-    let find = |service: &str| fates.iter().map(|(r, _)| r).find(|r| r.service == service);
+pub(super) fn prove(plan: &mut Builder, desired: &Desired) {
+    let find = |service: &str| desired.replicas.iter().find(|r| r.service == service);
     let (Some(agent), Some(puppetdb)) = (find("agent"), find("puppetdb")) else { return };
     let mut needs = plan.all("wait_ready");
     needs.extend(plan.all("record_issued"));
     needs.extend(plan.all("record_code"));
     needs.extend(plan.all("flush_environments"));
+    needs.extend(plan.all("record_rotation"));
     needs.extend(plan.all("remove_container"));
     needs.extend(plan.all("push_crl"));
     let action = Action::Prove {

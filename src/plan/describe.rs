@@ -17,6 +17,9 @@ impl Action {
             Action::PlaceFiles { .. } => "place_files",
             Action::IssueCredentials { .. } => "issue_credentials",
             Action::RecordIssued { .. } => "record_issued",
+            Action::RecordRotation { .. } => "record_rotation",
+            Action::RenewSecret { .. } => "renew_secret",
+            Action::SetPassword { .. } => "set_password",
             Action::CreateContainer { .. } => "create_container",
             Action::StartContainer { .. } => "start_container",
             Action::WaitReady { .. } => "wait_ready",
@@ -55,6 +58,9 @@ impl Action {
                 format!("volume {key}")
             }
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
+            Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
+            Action::RenewSecret { secret, .. } => format!("secret {secret}"),
+            Action::SetPassword { postgres } => format!("container {postgres}"),
             Action::CreateContainer { spec, .. } => format!("container {}", spec.name),
             Action::StartContainer { name, .. }
             | Action::WaitReady { name, .. }
@@ -96,7 +102,10 @@ impl Action {
             | Action::SignCertificate { .. }
             | Action::PushCrl { .. }
             | Action::MakeCanary { .. }
-            | Action::PlaceToken { .. } => Stage::Credentials,
+            | Action::PlaceToken { .. }
+            | Action::RecordRotation { under_way: true, .. }
+            | Action::RenewSecret { .. }
+            | Action::SetPassword { .. } => Stage::Credentials,
             Action::CreateContainer { .. } | Action::StartContainer { .. } | Action::WaitReady { .. } => {
                 Stage::Services
             }
@@ -106,7 +115,9 @@ impl Action {
             | Action::CheckCode { .. }
             | Action::FlushEnvironments { .. }
             | Action::CompileCatalog { .. } => Stage::Code,
-            Action::RecordProof { .. } | Action::RecordCode { .. } => Stage::Record,
+            Action::RecordRotation { under_way: false, .. }
+            | Action::RecordProof { .. }
+            | Action::RecordCode { .. } => Stage::Record,
         }
     }
 

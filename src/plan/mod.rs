@@ -13,6 +13,7 @@ mod fate;
 mod images;
 mod lifecycle;
 pub mod render;
+mod rotate;
 mod smoke;
 pub mod timeline;
 
@@ -24,6 +25,7 @@ pub use action::Action;
 pub use converge::{reconcile, reissue};
 pub use images::images;
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
+pub use rotate::rotate;
 pub use smoke::{smoke, smoke_cleanup};
 
 /// A plan: steps whose `needs` point backwards only.

@@ -73,7 +73,8 @@ pub(super) fn verb(kind: &str) -> &str {
         "check_code" => "check",
         "flush_environments" => "flush the environments of",
         "compile_catalog" => "compile",
-        "record_issued" | "record_proof" | "record_code" => "remember",
+        "record_issued" | "record_proof" | "record_code" | "record_rotation" => "remember",
+        "set_password" => "set the database password in",
         "prove" => "apply a catalog with",
         // `create_network` and the like: the object says the rest.
         other => other.split('_').next().unwrap_or(other),

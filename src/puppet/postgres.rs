@@ -1,4 +1,5 @@
-//! PostgreSQL's configuration: TLS only, one user, one database, sized for its container.
+//! PostgreSQL's configuration: TLS only, one user, one database, sized for its container; and how its user gets another
+//! password.
 
 use super::{directory, file, megabytes};
 use crate::config::sizing::Sizing;
@@ -48,3 +49,25 @@ const PG_HBA: &str = "\
 local    all       postgres           peer
 hostssl  puppetdb  puppetdb  all      scram-sha-256
 ";
+
+/// The command that gives the user the password that is in the container, once PostgreSQL serves; it waits for that as
+/// many seconds. SQL goes in by standard input, because arguments can be seen; nothing of it may reach a log.
+pub fn set_password(seconds: u64) -> Vec<String> {
+    ["/bin/sh", "-euc", SET_PASSWORD, "set-password", &seconds.to_string()].map(String::from).to_vec()
+}
+
+/// Only these characters are ever in a password of ours, so it needs no quoting.
+const SET_PASSWORD: &str = r#"
+/usr/local/bin/pupperware-ready --wait "$1"
+password=$(cat /etc/pupperware/secrets/puppetdb-password)
+case $password in
+    '' | *[!A-Za-z0-9_-]*) echo 'secrets/puppetdb-password is empty or holds odd characters' >&2; exit 1 ;;
+esac
+psql -h /run/postgresql -U postgres -d postgres -w -X -q -v ON_ERROR_STOP=1 -v VERBOSITY=terse << SQL
+SET log_statement = 'none';
+SET log_min_duration_statement = -1;
+SET log_min_error_statement = 'panic';
+SET password_encryption = 'scram-sha-256';
+ALTER ROLE puppetdb PASSWORD '$password';
+SQL
+"#;

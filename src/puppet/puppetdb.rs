@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{directory, file, megabytes};
+use super::{directory, file, megabytes, metrics};
 use crate::config::Config;
 use crate::config::sizing::Sizing;
 use crate::desired::credentials::PUPPETDB as OWNER;
@@ -89,6 +89,22 @@ pub struct Node {
 /// The command that asks for a node, to be run in PuppetDB's own container with its own certificate.
 pub fn node_query(certname: &str) -> Vec<String> {
     request("GET", &format!("/pdb/query/v4/nodes/{certname}"), None)
+}
+
+/// The command that asks for its status with all figures.
+pub fn status() -> Vec<String> {
+    request("GET", metrics::STATUS, None)
+}
+
+/// The command that asks for the figures of its queue, to be read one a line.
+pub fn queue() -> Vec<String> {
+    let mut command = request("GET", &format!("{}{}", metrics::QUEUE, metrics::QUEUE_COUNTERS[0]), None);
+    // One call of curl for all: they share the connection.
+    let server = command.last().expect("a command has words").strip_suffix(metrics::QUEUE_COUNTERS[0]);
+    let server = server.unwrap_or_default().to_owned();
+    command.extend(metrics::QUEUE_COUNTERS[1..].iter().map(|name| format!("{server}{name}")));
+    command.extend(["--write-out".to_owned(), "\\n".to_owned()]);
+    command
 }
 
 /// The command that deactivates a node: its data goes with the next purge, and it is not counted any more.

@@ -4,6 +4,7 @@
 //! No decisions about the platform are made here.
 
 pub mod event;
+pub mod exposition;
 pub mod failure;
 mod json;
 pub mod junit;
@@ -11,6 +12,7 @@ pub mod output;
 mod plain;
 mod progress;
 mod quiet;
+pub mod redact;
 pub mod style;
 pub mod table;
 pub mod terminal;

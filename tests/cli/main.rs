@@ -7,6 +7,7 @@ mod engines;
 mod exit_codes;
 mod generated;
 mod help;
+mod observe;
 mod reference;
 mod status;
 mod usage;

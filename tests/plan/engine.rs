@@ -223,6 +223,19 @@ impl Engine {
                     record.issued = Some(Issued { request: request.clone(), volumes, ends: BTreeMap::new() })
                 });
             }
+            Action::RecordRotation { secret, under_way } => {
+                let over = (!under_way).then(|| (secret.clone(), self.now()));
+                self.record(|record| {
+                    record.rotating = under_way.then(|| secret.clone());
+                    record.rotated.extend(over);
+                });
+            }
+            Action::RenewSecret { task, request, .. } => self.renew(task, request, usize::MAX),
+            Action::SetPassword { postgres } => {
+                assert!(self.container(postgres).running(), "{postgres} is told a password and does not run");
+                let password = self.password_in_reach(postgres);
+                self.passwords.insert(postgres.clone(), password);
+            }
             Action::CreateContainer { spec, service } => self.create_container(spec, service),
             Action::StartContainer { name, .. } => self.start_container(name),
             Action::WaitReady { name, .. } => {
@@ -290,6 +303,11 @@ impl Engine {
         match action {
             Action::IssueCredentials { task, request, .. } => {
                 self.issue(task, request, request.lines().count() / 2);
+                self.create_container(task, "");
+                self.set(&task.name, ContainerState::Running, "Up 1 second");
+            }
+            Action::RenewSecret { task, request, .. } => {
+                self.renew(task, request, 1);
                 self.create_container(task, "");
                 self.set(&task.name, ContainerState::Running, "Up 1 second");
             }
@@ -470,6 +488,23 @@ impl Engine {
         }
     }
 
+    /// A new password for so many of those that have a copy, and for what is kept when it is all.
+    fn renew(&mut self, task: &ContainerSpec, request: &str, copies: usize) {
+        assert!(self.observed.has_image(&task.image), "a secret is made without its image");
+        self.remove_container(&task.name);
+        let new = self.random();
+        let keys = request.lines().filter_map(|l| l.strip_prefix("copysecret ")?.split(' ').nth(1));
+        let keys = keys.take(copies).chain((copies > 1).then_some("state"));
+        for volume in keys.map(|key| labels::scoped(&self.project, key)).collect::<Vec<_>>() {
+            self.volume(&volume).password = Some(new);
+        }
+    }
+
+    /// The database password that a service started with, or was told.
+    pub fn password(&self, service: &str) -> Option<u64> {
+        self.passwords.get(&labels::container_name(&self.project, service, 1)).copied().flatten()
+    }
+
     fn record(&mut self, change: impl FnOnce(&mut Record)) {
         let mut record = Record::next(self.observed.record.as_ref(), self.release.clone(), None);
         change(&mut record);
@@ -487,11 +522,7 @@ impl Engine {
 
     /// PuppetDB reaches its database, with the password that each of them started with.
     fn check_passwords(&self) {
-        let of = |service: &str| {
-            let name = labels::container_name(&self.project, service, 1);
-            self.passwords.get(&name).copied().flatten()
-        };
-        let (postgres, puppetdb) = (of("postgres"), of("puppetdb"));
+        let (postgres, puppetdb) = (self.password("postgres"), self.password("puppetdb"));
         assert!(postgres.is_some() && postgres == puppetdb, "passwords differ: {postgres:?}, {puppetdb:?}");
     }
 

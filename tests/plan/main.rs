@@ -14,5 +14,6 @@ mod lifecycle;
 mod losses;
 mod properties;
 mod refusals;
+mod rotation;
 mod smoke;
 mod world;

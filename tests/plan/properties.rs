@@ -11,7 +11,7 @@ use proptest::sample::Index;
 use pupperware::desired::{Desired, labels};
 use pupperware::engine::found::ContainerState;
 use pupperware::observed::Container;
-use pupperware::plan::{Action, Plan, Step, reconcile};
+use pupperware::plan::{Action, Plan, Step, reconcile, rotate};
 use pupperware::release::Lineage;
 
 use crate::engine::Engine;
@@ -37,6 +37,8 @@ enum Happening {
     Killed { platform: Index, order: u64, steps: Index, half: bool },
     /// `down` of everything, killed after some of its steps.
     Down { order: u64, steps: Index },
+    /// `secrets rotate`, killed after some of its steps.
+    Rotated { platform: Index, order: u64, steps: Index, half: bool },
     /// A container gets into a state.
     State { container: Index, state: ContainerState },
     /// The engine's own check finds a container unwell.
@@ -72,6 +74,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         6 => (index(), any::<u64>(), index(), any::<bool>())
             .prop_map(|(platform, order, steps, half)| Happening::Killed { platform, order, steps, half }),
         1 => (any::<u64>(), index()).prop_map(|(order, steps)| Happening::Down { order, steps }),
+        2 => (index(), any::<u64>(), index(), any::<bool>())
+            .prop_map(|(platform, order, steps, half)| Happening::Rotated { platform, order, steps, half }),
         4 => (index(), state).prop_map(|(container, state)| Happening::State { container, state }),
         1 => index().prop_map(Happening::Unhealthy),
         1 => index().prop_map(Happening::StartedAgain),
@@ -109,6 +113,13 @@ fn happens(engine: &mut Engine, happening: &Happening) {
         Happening::Down { order, steps } => {
             let plan = pupperware::plan::down(&engine.observed, &[]).expect("down is never refused");
             carry_out(engine, &plan, *order, steps.index(plan.steps.len() + 1), false);
+        }
+        Happening::Rotated { platform, order, steps, half } => {
+            engine.lock();
+            // Refused while a service does not run.
+            if let Ok(plan) = rotate(platform.get(&PLATFORMS), &engine.observed, "puppetdb-password") {
+                carry_out(engine, &plan, *order, steps.index(plan.steps.len() + 1), *half);
+            }
         }
         Happening::State { container, state } => {
             if let Some(name) = pick(*container, services(engine)) {
@@ -269,6 +280,7 @@ impl<'p> Shape<'p> {
                     Action::CreateContainer { spec, .. } => &spec.name == name,
                     Action::StopContainer { name: n, .. } | Action::RemoveContainer { name: n, .. } => n == name,
                     Action::IssueCredentials { .. } => !self.makes_the_ca(),
+                    Action::RenewSecret { .. } => true,
                     _ => false,
                 };
                 if needed {

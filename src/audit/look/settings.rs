@@ -5,7 +5,7 @@ use crate::audit::model::{Container, Evidence, Image, Neighbour, Network, Surfac
 use crate::desired::labels;
 use crate::engine::found::{ContainerSettings, FoundContainer};
 use crate::engine::spec::Labels;
-use crate::engine::{LogQuery, reference};
+use crate::engine::{LogLine, LogQuery, reference};
 use crate::images::{self, Source};
 use crate::observed;
 
@@ -139,10 +139,10 @@ async fn log(ground: &Ground<'_>, container: &str) -> Result<Vec<String>, String
         timestamps: false,
     };
     let (mut lines, mut bytes) = (Vec::new(), 0);
-    let mut keep = |line: &str| {
-        bytes += line.len();
+    let mut keep = |line: LogLine| {
+        bytes += line.text.len();
         if bytes < LOG_BYTES {
-            lines.push(line.to_owned());
+            lines.push(line.text.to_owned());
         }
     };
     ground.engine.logs(&query, &mut keep).await.map_err(|e| e.to_string())?;
