@@ -9,6 +9,7 @@
 //! Docker Engine ----------------> engine --> observed -----------------+        pure                 journal
 //! ```
 
+pub mod backup;
 pub mod checks;
 pub mod cli;
 pub mod commands;

@@ -18,6 +18,7 @@ mod images;
 mod logs;
 pub mod reference;
 pub mod spec;
+mod transfer;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use error::{Cause, EngineError};
 pub use events::Died;
 pub use exec::{ExecOutput, ExecRequest, Terminal};
 pub use logs::LogQuery;
+pub use transfer::TransferError;
 
 /// The oldest engine API that we work with (Docker 20.10).
 pub const OLDEST_API: (u16, u16) = (1, 41);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::Part;
 use crate::desired::labels;
 use crate::engine::found::FoundVolume;
 use crate::engine::spec::VolumeSpec;
@@ -36,6 +37,9 @@ pub struct Record {
     pub issued: Option<Issued>,
     /// The last proof.
     pub proof: Option<Proof>,
+    /// Data that is being put back; while it is here, it is not all back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoring: Option<Restoring>,
 }
 
 /// What every format of the record has.
@@ -66,6 +70,17 @@ pub struct Proof {
     pub started: BTreeMap<String, String>,
 }
 
+/// A restore that is under way, or was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoring {
+    /// The archive.
+    pub file: String,
+    /// Parts, when not everything.
+    pub only: Vec<Part>,
+    /// The next serial number of the CA that was there before, as in its file.
+    pub serial: Option<String>,
+}
+
 impl Record {
     /// The record that follows `previous`.
     pub fn next(previous: Option<&Record>, release: Version, channel: Option<String>) -> Self {
@@ -76,6 +91,7 @@ impl Record {
             channel: channel.or_else(|| previous.and_then(|r| r.channel.clone())),
             issued: previous.and_then(|r| r.issued.clone()),
             proof: previous.and_then(|r| r.proof.clone()),
+            restoring: previous.and_then(|r| r.restoring.clone()),
         }
     }
 

@@ -14,9 +14,10 @@ use crate::observed::{Container, Observed, record};
 /// The plan that makes `observed` into `desired`. Empty when they agree and the platform is proved.
 ///
 /// # Errors
-/// Refusals: the CA is lost while its certificates live, a port is held by another container, or a network of ours has
+/// Refusals: a restore was interrupted, the CA is lost while its certificates live, a port is held by another container, or a network of ours has
 /// the name of somebody else's.
 pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
+    super::restore::refuse_half_restored(observed)?;
     refuse_lost_ca(desired, observed)?;
     let issue = issue(desired, observed);
     let fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();

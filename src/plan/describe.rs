@@ -28,6 +28,12 @@ impl Action {
             Action::DeactivateNode { .. } => "deactivate_node",
             Action::RecordProof { .. } => "record_proof",
             Action::RemoveRecord { .. } => "remove_record",
+            Action::WriteBackup { .. } => "write_backup",
+            Action::MarkRestore { .. } => "mark_restore",
+            Action::RestoreVolume { .. } => "restore_volume",
+            Action::SettleCa { .. } => "settle_ca",
+            Action::RestoreDatabase { .. } => "restore_database",
+            Action::FinishRestore => "finish_restore",
         }
     }
 
@@ -39,9 +45,13 @@ impl Action {
             Action::BuildImage { image } => format!("image {}", image.reference),
             Action::CreateNetwork { spec } => format!("network {}", spec.name),
             Action::RemoveNetwork { name } => format!("network {name}"),
-            Action::CreateVolume { key, .. } | Action::RemoveVolume { key, .. } | Action::PlaceFiles { key, .. } => {
-                format!("volume {key}")
-            }
+            Action::CreateVolume { key, .. }
+            | Action::RemoveVolume { key, .. }
+            | Action::RestoreVolume { key, .. }
+            | Action::PlaceFiles { key, .. } => format!("volume {key}"),
+            Action::WriteBackup { source } => format!("file {}", source.file),
+            Action::SettleCa { .. } => "certificate authority".into(),
+            Action::RestoreDatabase { .. } => "database puppetdb".into(),
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
             Action::CreateContainer { spec, .. } => format!("container {}", spec.name),
             Action::StartContainer { name, .. }
@@ -51,7 +61,10 @@ impl Action {
             Action::Prove { certname, .. } | Action::RunAgent { certname, .. } => format!("agent {certname}"),
             Action::CleanCertificate { certname, .. } => format!("certificate {certname}"),
             Action::DeactivateNode { certname, .. } => format!("node {certname}"),
-            Action::RecordProof { .. } | Action::RemoveRecord { .. } => "record".into(),
+            Action::RecordProof { .. }
+            | Action::RemoveRecord { .. }
+            | Action::MarkRestore { .. }
+            | Action::FinishRestore => "record".into(),
         }
     }
 
@@ -75,6 +88,12 @@ impl Action {
             }
             Action::Prove { .. } | Action::RunAgent { .. } => Stage::Proof,
             Action::RecordProof { .. } => Stage::Record,
+            Action::WriteBackup { .. } => Stage::Backup,
+            Action::MarkRestore { .. }
+            | Action::RestoreVolume { .. }
+            | Action::SettleCa { .. }
+            | Action::RestoreDatabase { .. }
+            | Action::FinishRestore => Stage::Restore,
         }
     }
 

@@ -71,7 +71,7 @@ pub fn stop(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
     Ok(plan.finish())
 }
 
-fn stop_steps(plan: &mut Builder, containers: &[(&String, &Container)], cause: &str) {
+pub(super) fn stop_steps(plan: &mut Builder, containers: &[(&String, &Container)], cause: &str) {
     let mut before: Vec<usize> = vec![];
     for service in STOP_ORDER {
         let mut these = vec![];
@@ -96,6 +96,7 @@ fn stop_steps(plan: &mut Builder, containers: &[(&String, &Container)], cause: &
 /// # Errors
 /// A named service does not exist, or there is nothing to start.
 pub fn start(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
+    super::restore::refuse_half_restored(observed)?;
     let containers = chosen(observed, services)?;
     if containers.is_empty() {
         return Err(Error::failed("there are no containers to start").hint("create the platform with `pupperware up`"));

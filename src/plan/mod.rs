@@ -4,6 +4,7 @@
 //! carried out by `execute`, which decides nothing.
 
 mod action;
+pub mod backup;
 mod builder;
 mod converge;
 mod describe;
@@ -11,6 +12,7 @@ mod fate;
 mod images;
 mod lifecycle;
 pub mod render;
+mod restore;
 mod smoke;
 pub mod timeline;
 
@@ -19,9 +21,11 @@ use std::collections::BTreeMap;
 use crate::report::event::Stage;
 
 pub use action::Action;
+pub use backup::backup;
 pub use converge::reconcile;
 pub use images::images;
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
+pub use restore::{Restoration, losses, restore};
 pub use smoke::{smoke, smoke_cleanup};
 
 /// A plan: steps whose `needs` point backwards only.

@@ -6,6 +6,8 @@ pub mod agent;
 pub mod api;
 pub mod postgres;
 pub mod puppetdb;
+pub mod serial;
+pub mod volumes;
 pub mod server;
 
 use crate::engine::FileEntry;

@@ -12,12 +12,16 @@ use serde::Serialize;
 pub enum Stage {
     /// Component images are fetched or built.
     Images,
+    /// A backup is written.
+    Backup,
     /// What must go first: replaced or unwanted containers, networks, volumes.
     Clear,
     /// Networks and volumes are made.
     Foundation,
     /// CA, certificates, secrets and configuration files are placed.
     Credentials,
+    /// Data is put back from a backup.
+    Restore,
     /// Services start and become ready.
     Services,
     /// An agent's run is applied and its report found in PuppetDB.
@@ -34,6 +38,8 @@ impl Stage {
             Stage::Clear => "Clearing away",
             Stage::Foundation => "Creating networks and volumes",
             Stage::Credentials => "Placing certificates and configuration",
+            Stage::Backup => "Writing the backup",
+            Stage::Restore => "Putting data back",
             Stage::Services => "Starting services",
             Stage::Proof => "Proving the platform",
             Stage::Record => "Recording",
