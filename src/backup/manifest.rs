@@ -171,7 +171,8 @@ mod tests {
         for content in [Content::Volume("agent-1".into()), Content::Database, Content::Configuration] {
             assert_eq!(Content::of(&content.path()), Some(content));
         }
-        for path in ["volumes/../ca.tar.zst", "/volumes/ca.tar.zst", "volumes/.tar.zst", "volumes/Ca.tar.zst", "x", ""] {
+        for path in ["volumes/../ca.tar.zst", "/volumes/ca.tar.zst", "volumes/.tar.zst", "volumes/Ca.tar.zst", "x", ""]
+        {
             assert_eq!(Content::of(path), None, "{path}");
         }
     }

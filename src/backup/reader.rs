@@ -136,7 +136,8 @@ pub(super) fn damaged(path: &Path, why: &str) -> Error {
 /// Name and size of a member, from its header.
 fn member(block: &[u8; BLOCK as usize]) -> Option<(String, u64)> {
     let header = tar::Header::from_byte_slice(block);
-    let sum: u32 = block.iter().enumerate().map(|(i, b)| u32::from(if (148..156).contains(&i) { b' ' } else { *b })).sum();
+    let sum: u32 =
+        block.iter().enumerate().map(|(i, b)| u32::from(if (148..156).contains(&i) { b' ' } else { *b })).sum();
     let sound = header.cksum().ok()? == sum && header.entry_type() == tar::EntryType::Regular;
     let name = std::str::from_utf8(&header.path_bytes()).ok()?.to_owned();
     sound.then_some((name, header.entry_size().ok()?))

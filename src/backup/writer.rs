@@ -61,9 +61,14 @@ impl Writer {
     ///
     /// # Errors
     /// The file's, or what `judge` says.
-    pub async fn finish(mut self, mut manifest: Manifest, judge: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<Manifest> {
+    pub async fn finish(
+        mut self,
+        mut manifest: Manifest,
+        judge: impl AsyncFnOnce(&Path) -> Result<()>,
+    ) -> Result<Manifest> {
         manifest.members = std::mem::take(&mut self.members);
-        let cannot = |target: &Path, e: io::Error| Error::failed(format!("cannot write {}", target.display())).because(e);
+        let cannot =
+            |target: &Path, e: io::Error| Error::failed(format!("cannot write {}", target.display())).because(e);
         self.close(&manifest).map_err(|e| cannot(&self.target, e))?;
         judge(&self.partial).await?;
         std::fs::rename(&self.partial, &self.target).map_err(|e| cannot(&self.target, e))?;

@@ -4,6 +4,7 @@
 //! completions, man pages and `docs/reference/cli.md` all come from.
 
 pub mod agent;
+pub mod backup;
 pub mod change;
 pub mod config;
 pub mod down;
@@ -73,6 +74,7 @@ pub enum Command {
     Agent(agent::AgentArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
+    Backup(backup::BackupArgs),
     Config(config::ConfigArgs),
     Images(images::ImagesArgs),
     Channels(inspect::ChannelsArgs),
@@ -85,6 +87,7 @@ pub enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
     ("Use and observe", &["status", "logs", "exec", "agent", "smoke", "doctor"]),
+    ("Keep", &["backup"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];

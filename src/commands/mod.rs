@@ -1,6 +1,7 @@
 //! What each command means, one file a command. They call the pipeline; none talks to the engine itself.
 
 mod agent;
+mod backup;
 mod change;
 mod channels;
 mod completions;
@@ -41,6 +42,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Agent(args) => agent::run(global, args, &report).await,
         Command::Smoke(args) => smoke::run(global, args, &report).await,
         Command::Doctor(args) => doctor::run(global, args, &report).await,
+        Command::Backup(args) => backup::run(global, args, &report).await,
         Command::Config(args) => config::run(global, args, &report).await,
         Command::Images(args) => images::run(global, args, &report).await,
         Command::Channels(args) => channels::run(global, args, &report).await,

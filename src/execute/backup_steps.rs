@@ -67,18 +67,17 @@ pub(super) async fn write(context: &Context, id: usize, source: &Source) -> Resu
 async fn judge(path: &Path) -> Result<()> {
     let path = path.to_owned();
     let check = move || Archive::open(&path).and_then(|archive| check::whole(&archive, &mut |_, _| {}));
-    tokio::task::spawn_blocking(check).await.map_err(|e| Error::failed("the backup could not be read back").because(e))?
+    tokio::task::spawn_blocking(check)
+        .await
+        .map_err(|e| Error::failed("the backup could not be read back").because(e))?
 }
 
 async fn fill(context: &Context, id: usize, source: &Source, writer: &mut Writer) -> Result<Manifest> {
     let started_at = journal::now();
     context.engine.start_container(&source.task.name).await?;
     for key in &source.volumes {
-        let request = ExecRequest {
-            container: source.task.name.clone(),
-            command: volumes::pack(key),
-            ..ExecRequest::default()
-        };
+        let request =
+            ExecRequest { container: source.task.name.clone(), command: volumes::pack(key), ..ExecRequest::default() };
         member(context, id, writer, &Content::Volume(key.clone()), &request, volumes::packed).await?;
     }
     let request =
@@ -156,7 +155,6 @@ pub(super) fn failed(what: &str, output: &ExecOutput) -> Error {
     let lines = output.stderr.lines().chain(output.stdout.lines()).map(ToOwned::to_owned);
     Error::failed(format!("{what} (exit code {})", output.code)).details(lines.take(20))
 }
-
 
 fn cannot_write(path: &str, error: io::Error) -> Error {
     let full = error.kind() == io::ErrorKind::StorageFull;

@@ -68,8 +68,9 @@ pub fn backup(desired: &Desired, observed: &Observed, order: &Order) -> Result<P
 pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> Result<Source> {
     let project = &desired.project;
     if !observed.volumes.contains_key(&labels::scoped(project, "ca")) {
-        return Err(Error::failed(format!("there is no platform {project} to back up"))
-            .hint("create it with `pupperware up`"));
+        return Err(
+            Error::failed(format!("there is no platform {project} to back up")).hint("create it with `pupperware up`")
+        );
     }
     let running = |service: &str| {
         let of = |c: &Container| c.label(labels::SERVICE) == service && c.running();

@@ -138,6 +138,7 @@ fn start_steps(plan: &mut Builder, name: &str, container: &Container, cause: &st
 /// # Errors
 /// A named service does not exist, or there is nothing to restart.
 pub fn restart(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
+    super::restore::refuse_half_restored(observed)?;
     let containers = chosen(observed, services)?;
     if containers.is_empty() {
         return Err(

@@ -66,6 +66,9 @@ pub(super) fn verb(kind: &str) -> &str {
         "place_files" => "write configuration into",
         "wait_ready" => "wait for",
         "record_issued" | "record_proof" => "remember",
+        "mark_restore" => "mark as half-restored in",
+        "finish_restore" => "remove the mark in",
+        "restore_volume" | "restore_database" => "put back",
         "prove" => "apply a catalog with",
         // `create_network` and the like: the object says the rest.
         other => other.split('_').next().unwrap_or(other),

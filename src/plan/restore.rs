@@ -12,7 +12,7 @@ use super::{Action, Plan, lifecycle};
 use crate::backup::Part;
 use crate::desired::{Desired, PRIMARY, labels};
 use crate::error::{Error, Result};
-use crate::observed::{Container, Observed, record};
+use crate::observed::{Container, Observed};
 
 /// What is put back.
 #[derive(Debug, Clone)]
@@ -32,14 +32,12 @@ pub struct Restoration {
 /// The refusal to go on with a platform whose data is only half there.
 pub(super) fn refuse_half_restored(observed: &Observed) -> Result<()> {
     let Some(restoring) = observed.record.as_ref().and_then(|r| r.restoring.as_ref()) else { return Ok(()) };
-    Err(Error::refused(format!("the platform is half-restored: putting {} back was interrupted", restoring.file))
-        .hint(format!("finish it with `{}`", again(restoring))))
-}
-
-/// The command that finishes an interrupted restore.
-fn again(restoring: &record::Restoring) -> String {
     let only: String = restoring.only.iter().map(|p| format!(" --only {}", p.name())).collect();
-    format!("pupperware backup restore {}{only}", restoring.file)
+    // Said in any case: the archive may be of a platform of another name, which nobody wants to replace by this.
+    let project = observed.volumes.values().find_map(|v| v.labels.get(labels::PROJECT));
+    let project = project.map(|p| format!(" --as {p}")).unwrap_or_default();
+    Err(Error::refused(format!("the platform is half-restored: putting {} back was interrupted", restoring.file))
+        .hint(format!("finish it with `pupperware backup restore {}{only}{project}`", restoring.file)))
 }
 
 /// Keys of the volumes whose data a plan loses.
@@ -63,7 +61,8 @@ pub fn restore(desired: &Desired, observed: &Observed, what: &Restoration) -> Re
     let mut plan = Builder::default();
     let rest = reconcile(desired, &ground(desired, observed, what))?;
     let mut moved: BTreeMap<usize, usize> = BTreeMap::new();
-    let is_image = |a: &Action| matches!(a, Action::PullImage { .. } | Action::MakeBase { .. } | Action::BuildImage { .. });
+    let is_image =
+        |a: &Action| matches!(a, Action::PullImage { .. } | Action::MakeBase { .. } | Action::BuildImage { .. });
     for step in rest.steps.iter().filter(|s| is_image(&s.action)) {
         let needs = step.needs.iter().map(|n| moved[n]).collect();
         moved.insert(step.id, plan.add(step.action.clone(), step.cause.as_str(), needs));
@@ -91,11 +90,15 @@ pub fn restore(desired: &Desired, observed: &Observed, what: &Restoration) -> Re
 
 /// Volumes of an archive that no platform has.
 fn refuse_strange(desired: &Desired, what: &Restoration) -> Result<()> {
-    let agent = |key: &str| key.strip_prefix("agent-").is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));
+    let agent =
+        |key: &str| key.strip_prefix("agent-").is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));
     let known = |key: &str| desired.volumes.contains_key(key) || key == "code" || agent(key);
     match what.volumes.iter().find(|key| !known(key)) {
         None => Ok(()),
-        Some(strange) => Err(Error::refused(format!("{} holds a volume {strange:?}, which no platform of this release has", what.file))),
+        Some(strange) => Err(Error::refused(format!(
+            "{} holds a volume {strange:?}, which no platform of this release has",
+            what.file
+        ))),
     }
 }
 
@@ -166,11 +169,8 @@ fn clear(
         before = vec![plan.add(action, "what is there now, before it is replaced", before)];
     }
     let replaced = what.volumes.iter().any(|key| key == "ca");
-    let action = Action::MarkRestore {
-        file: what.file.clone(),
-        only: what.only.clone(),
-        ca: (replaced && data).then_some(ca),
-    };
+    let action =
+        Action::MarkRestore { file: what.file.clone(), only: what.only.clone(), ca: (replaced && data).then_some(ca) };
     let marked = plan.add(action, "until all data is back, nothing else may start it", before);
 
     let others = observed.containers.iter().filter(|(_, c)| !matches!(c.label(labels::ROLE), "lock" | "task"));
@@ -215,7 +215,8 @@ fn fill(
                 let action = Action::RemoveVolume { key: key.clone(), name: name.clone(), throw_away: false };
                 needs = vec![plan.add(action, "the archive's takes its place", needs)];
             }
-            needs = vec![plan.add(Action::CreateVolume { key: key.clone(), spec }, "for what is in the archive", needs)];
+            needs =
+                vec![plan.add(Action::CreateVolume { key: key.clone(), spec }, "for what is in the archive", needs)];
         }
         let mounts = [(key.clone(), name.clone())];
         let task = Box::new(backup::helper(desired, &format!("restore-{key}"), &mounts));

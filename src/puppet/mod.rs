@@ -7,8 +7,8 @@ pub mod api;
 pub mod postgres;
 pub mod puppetdb;
 pub mod serial;
-pub mod volumes;
 pub mod server;
+pub mod volumes;
 
 use crate::engine::FileEntry;
 

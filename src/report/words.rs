@@ -25,7 +25,9 @@ const VERBS: &[Verb] = &[
     slow("build", "building", "built"),
     quick("connect", "connecting", "connected"),
     quick("create", "creating", "created"),
+    quick("finish", "finishing", "finished"),
     quick("load", "loading", "loaded"),
+    quick("mark", "marking", "marked"),
     quick("place", "placing", "placed"),
     slow("prove", "proving", "proved"),
     slow("pull", "pulling", "pulled"),
@@ -33,13 +35,15 @@ const VERBS: &[Verb] = &[
     quick("remove", "removing", "removed"),
     quick("rename", "renaming", "renamed"),
     slow("run", "running", "ran"),
+    slow("restore", "putting back", "put back"),
     quick("seed", "filling", "filled"),
+    quick("settle", "settling", "settled"),
     slow("snapshot", "saving", "saved"),
     quick("start", "starting", "started"),
     quick("stop", "stopping", "stopped"),
     quick("tag", "tagging", "tagged"),
     slow("wait", "waiting", "ready"),
-    quick("write", "writing", "written"),
+    slow("write", "writing", "written"),
 ];
 
 fn verb(kind: &str) -> Option<&'static Verb> {

@@ -4,6 +4,7 @@
 //! nothing behind. Without an engine they fail; `PUPPERWARE_ENGINE_TESTS=skip` leaves them out on purpose.
 //! One at a time, because a platform's start keeps two cores busy: a lock in `platform` sees to that.
 
+mod backup;
 mod interruption;
 mod life;
 mod platform;

@@ -12,5 +12,6 @@ mod lifecycle;
 mod losses;
 mod properties;
 mod refusals;
+mod restore;
 mod smoke;
 mod world;
