@@ -1,5 +1,6 @@
 //! The program as users meet it without an engine: help, errors, exit codes, generated documents.
 
+mod backup;
 mod doctor;
 mod engine;
 mod engines;
