@@ -59,9 +59,8 @@ pub fn archives(folder: &Path) -> Result<Vec<(PathBuf, Result<Archive>)>> {
 pub fn sweep(folder: &Path, project: &str) -> Result<()> {
     for path in files(folder, &format!(".{EXTENSION}.{PARTIAL}"))? {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        // After the project's name comes the time: `demo-2` is another project.
-        let ours = name.strip_prefix(project).and_then(|rest| rest.strip_prefix('-'));
-        let ours = ours.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains('T'));
+        let rest = name.strip_prefix(project).and_then(|rest| rest.strip_prefix('-'));
+        let ours = rest.and_then(|rest| rest.split_once('.')).is_some_and(|(time, _)| is_time(time));
         if ours && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
             tracing::info!(path = %path.display(), "removing what a killed backup left");
             // The next run tries again.
@@ -69,4 +68,10 @@ pub fn sweep(folder: &Path, project: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// True for the time in a name, as [`name`] writes it. What follows a project's name otherwise makes it another project.
+fn is_time(text: &str) -> bool {
+    let digits = |range: std::ops::Range<usize>| text.as_bytes()[range].iter().all(u8::is_ascii_digit);
+    text.len() == 16 && digits(0..8) && digits(9..15) && text.as_bytes()[8] == b'T' && text.ends_with('Z')
 }

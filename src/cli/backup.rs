@@ -16,9 +16,9 @@ use crate::report::output::Output;
 /// and configuration. It is written while the platform serves. Keep it as safe as the platform itself: keys are in it.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
-    pupperware backup create                   into backups/ beside pupperware.yaml\n  \
-    pupperware backup verify backups/FILE      restore it elsewhere, prove it, throw it away\n  \
-    pupperware backup restore backups/FILE     put the platform back")]
+    pupperware backup create         a new file in backups/\n  \
+    pupperware backup verify FILE    restore it elsewhere, and prove that\n  \
+    pupperware backup restore FILE   put the platform back")]
 pub struct BackupArgs {
     /// What to do.
     #[command(subcommand)]
@@ -35,18 +35,18 @@ pub enum BackupCommand {
     /// Show the backups in a directory
     #[command(after_long_help = "Examples:\n  pupperware backup list\n  pupperware backup list /srv/backups -o json")]
     List(BackupListArgs),
-    /// Restore a backup into a throw-away platform, prove that, and remove it
+    /// Restore a backup elsewhere, prove that, and throw it away
     #[command(after_long_help = "Examples:\n  \
-        pupperware backup verify backups/demo-20261121T120000Z.pupperware\n  \
-        pupperware backup verify --checksums-only backups/demo-20261121T120000Z.pupperware")]
+        pupperware backup verify backups/FILE\n  \
+        pupperware backup verify --checksums-only backups/FILE")]
     Verify(BackupVerifyArgs),
     /// Put a platform back from a backup
     ///
     /// The whole file is checked before anything is touched. Agents keep working with the certificates that they have.
     /// Whatever came after the backup is lost; a backup of that is made first.
     #[command(after_long_help = "Examples:\n  \
-        pupperware backup restore FILE                   everything, also where nothing is left\n  \
-        pupperware backup restore FILE --only database   one part, into the platform that is there\n  \
+        pupperware backup restore FILE                   also where nothing is left\n  \
+        pupperware backup restore FILE --only database   one part\n  \
         pupperware backup restore FILE --as demo2        under another name")]
     Restore(BackupRestoreArgs),
     /// Remove old backups, all but the newest whole ones

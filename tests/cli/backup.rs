@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::Path;
 
-use insta::assert_snapshot;
 use pupperware::backup::{Manifest, Writer};
 
 use crate::{pupperware, transcript};
@@ -35,24 +34,38 @@ fn said(folder: &Path, arguments: &[&str]) -> String {
     transcript(pupperware().current_dir(folder).args(arguments)).replace(&folder.display().to_string(), "FOLDER")
 }
 
+#[track_caller]
+fn says(transcript: &str, texts: &[&str]) {
+    for text in texts {
+        assert!(transcript.contains(text), "no {text:?} in\n{transcript}");
+    }
+}
+
 #[test]
 fn a_file_is_judged_without_an_engine() {
     let folder = tempfile::tempdir().unwrap();
     archive(folder.path(), "good.pupperware", "8.0.0", "2026-11-21T00:00:01Z");
     std::fs::write(folder.path().join("text.pupperware"), "x".repeat(2000)).unwrap();
     let verify = |file| said(folder.path(), &["backup", "verify", "--checksums-only", "-o", "json", file]);
-    assert_snapshot!(verify("good.pupperware"));
-    assert_snapshot!(verify("text.pupperware"));
-    assert_snapshot!(verify("none.pupperware"));
+    says(&verify("good.pupperware"), &["exit code: 0", "\"schema_version\": 1", "\"whole\": true", "\"proved\": null"]);
+    says(
+        &verify("text.pupperware"),
+        &["exit code: 1", "is not a whole backup: it is no archive", "pupperware backup list"],
+    );
+    says(&verify("none.pupperware"), &["exit code: 1", "cannot read none.pupperware"]);
 }
 
 #[test]
 fn what_no_platform_can_come_from_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     archive(folder.path(), "newer.pupperware", "99.0.0", "2026-11-21T00:00:01Z");
-    assert_snapshot!(said(folder.path(), &["backup", "restore", "newer.pupperware"]));
+    let restore = || said(folder.path(), &["backup", "restore", "--dry-run", "newer.pupperware"]);
+    says(
+        &restore(),
+        &["exit code: 6", "is of release 99.0.0, which this program does not know", "hint: use the pupperware"],
+    );
     std::fs::write(folder.path().join("pupperware.yaml"), "project: other\n").unwrap();
-    assert_snapshot!(said(folder.path(), &["backup", "restore", "newer.pupperware"]));
+    says(&restore(), &["exit code: 6", "is a backup of demo, and this is other", "`--as other`"]);
 }
 
 #[test]
@@ -67,10 +80,16 @@ fn only_whole_backups_are_counted_and_the_oldest_go() {
     let prune = |more: &[&str]| {
         said(folder.path(), &[&["--project", "demo", "backup", "prune", "--keep", "1", "."], more].concat())
     };
-    assert_snapshot!(prune(&["--dry-run"]));
-    assert_snapshot!(prune(&[]));
-    assert_snapshot!(prune(&["--yes"]));
+    says(
+        &prune(&["--dry-run"]),
+        &["exit code: 0", "would remove ./demo-1.pupperware", "kept and not counted: ./demo-3"],
+    );
+    says(&prune(&[]), &["exit code: 6", "removing ./demo-1.pupperware needs a yes"]);
+    says(&prune(&["--yes"]), &["exit code: 0", "\nremoved ./demo-1.pupperware\n"]);
     assert!(!folder.path().join("demo-1.pupperware").exists() && folder.path().join("demo-2.pupperware").exists());
     assert!(newest.exists(), "somebody should look at it");
-    assert_snapshot!(said(folder.path(), &["backup", "list", "."]));
+    says(
+        &said(folder.path(), &["backup", "list", "."]),
+        &["./demo-2.pupperware  complete", "./demo-3.pupperware  BROKEN"],
+    );
 }

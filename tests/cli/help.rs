@@ -29,6 +29,9 @@ fn the_first_page() {
       smoke        Prove the platform end to end: agent, catalog, report
       doctor       Check the engine and the platform for known problems
 
+    Keep:
+      backup       Back the platform up, and put it back
+
     Configuration and releases:
       config       Show, check and describe the configuration
       images       Build, fetch and move the component images
