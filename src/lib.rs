@@ -10,6 +10,7 @@
 //! ```
 
 pub mod audit;
+pub mod backup;
 pub mod checks;
 pub mod cli;
 pub mod commands;

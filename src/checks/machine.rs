@@ -20,16 +20,21 @@ pub(super) fn linux(info: &EngineInfo) -> Check {
     )
 }
 
+/// Free bytes where the engine keeps its data, as far as that is known.
+pub fn free_bytes(engine: &Engine, info: &EngineInfo) -> Option<u64> {
+    let stat = engine.is_local().then(|| rustix::fs::statvfs(&info.root_dir).ok())??;
+    Some(stat.f_bavail * stat.f_frsize)
+}
+
 /// Free space where the engine keeps its data; only known when the engine is on this machine.
 pub(super) fn disk(engine: &Engine, info: &EngineInfo, needed_gib: u64) -> Check {
     let id = "disk-space";
     if !engine.is_local() {
         return Check::ok("machine", id, "not known: the engine is on another machine");
     }
-    let Ok(stat) = rustix::fs::statvfs(&info.root_dir) else {
+    let Some(free) = free_bytes(engine, info) else {
         return Check::ok("machine", id, format!("not known: {} cannot be looked at", info.root_dir));
     };
-    let free = stat.f_bavail * stat.f_frsize;
     let (have, need) = (show_size(free >> 20 << 20), needed_gib << 30);
     if free < need {
         return Check::error(

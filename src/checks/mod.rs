@@ -8,6 +8,8 @@ mod certificates;
 mod machine;
 mod ports;
 
+pub use machine::free_bytes;
+
 use serde::Serialize;
 
 use std::net::IpAddr;

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod audit;
+pub mod backup;
 pub mod ca;
 pub mod change;
 pub mod code;
@@ -84,6 +85,7 @@ pub enum Command {
     Audit(audit::AuditArgs),
     SupportBundle(observe::SupportBundleArgs),
     Secrets(secrets::SecretsArgs),
+    Backup(backup::BackupArgs),
     Config(config::ConfigArgs),
     Images(images::ImagesArgs),
     Channels(inspect::ChannelsArgs),
@@ -96,7 +98,7 @@ pub enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Platform", &["up", "down", "stop", "start", "restart"]),
     ("Use and observe", &["status", "logs", "metrics", "exec", "agent", "smoke", "doctor", "support-bundle"]),
-    ("Day two", &["ca", "code", "secrets", "audit"]),
+    ("Day two", &["ca", "code", "backup", "secrets", "audit"]),
     ("Configuration and releases", &["config", "images", "channels"]),
     ("This program", &["completions", "man", "version"]),
 ];

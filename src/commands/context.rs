@@ -102,6 +102,12 @@ impl Context {
         connect_to(&self.choice)
     }
 
+    /// The folder of the configuration file, else the working directory.
+    pub fn folder(&self) -> &Path {
+        let beside = self.settings.config_file.as_deref().and_then(Path::parent);
+        beside.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&self.working_dir)
+    }
+
     /// The engine and the platform as it is.
     ///
     /// # Errors
@@ -160,6 +166,21 @@ impl Context {
     /// As [`Context::supply`], and a machine that is too small.
     pub async fn platform(&self) -> Result<Platform> {
         let Supply { engine, info, release, observed, .. } = self.supply().await?;
+        let (sizing, desired) = self.desired(&release, machine(&info))?;
+        Ok(Platform { engine, info, release, sizing, desired, observed })
+    }
+
+    /// Everything, for data of this lineage where the engine has none.
+    ///
+    /// # Errors
+    /// As [`Context::platform`].
+    pub async fn platform_of(&self, lineage: Lineage) -> Result<Platform> {
+        let (engine, info, observed) = self.look().await?;
+        let lineage = match observed.lineage() {
+            Lineage::New => lineage,
+            there => there,
+        };
+        let release = self.release(&lineage)?;
         let (sizing, desired) = self.desired(&release, machine(&info))?;
         Ok(Platform { engine, info, release, sizing, desired, observed })
     }

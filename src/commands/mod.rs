@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod backup;
 mod ca;
 mod change;
 mod channels;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Audit(args) => audit::run(global, args, &report).await,
         Command::SupportBundle(args) => support_bundle::run(global, args, &report).await,
         Command::Secrets(args) => secrets::run(global, args, &report).await,
+        Command::Backup(args) => backup::run(global, args, &report).await,
         Command::Config(args) => config::run(global, args, &report).await,
         Command::Images(args) => images::run(global, args, &report).await,
         Command::Channels(args) => channels::run(global, args, &report).await,

@@ -179,7 +179,7 @@ fn junit_cases(smoke: &Smoke) -> Vec<junit::Case<'_>> {
 }
 
 /// Six random hex digits.
-fn random() -> Result<String> {
+pub(super) fn random() -> Result<String> {
     let mut bytes = [0_u8; 3];
     getrandom::fill(&mut bytes)
         .map_err(|e| Error::failed("the system gives no random numbers").because(anyhow::anyhow!("{e}")))?;

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use tokio::sync::watch;
 
+use super::transfer::Attached;
 use super::{Cause, Engine, EngineError};
 
 /// How often, and how long in between, an engine is asked for the exit code of a command whose output has ended.
@@ -61,19 +62,7 @@ impl Engine {
         request: &ExecRequest,
         line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<ExecOutput, EngineError> {
-        let options = CreateExecOptions {
-            attach_stdin: Some(request.stdin.is_some()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(request.command.clone()),
-            user: request.user.clone(),
-            ..Default::default()
-        };
-        let id = self.fast.create_exec(&request.container, options).await?.id;
-        let started = self.slow.start_exec(&id, None::<StartExecOptions>).await?;
-        let StartExecResults::Attached { mut output, mut input } = started else {
-            return Err(EngineError::new(Cause::Other, "the engine detached from a command that we wanted to follow"));
-        };
+        let Attached { id, mut output, mut input } = self.attach(request, request.stdin.is_some()).await?;
         if let Some(bytes) = &request.stdin {
             let io =
                 |e: std::io::Error| EngineError::new(Cause::Other, format!("cannot write to the command's input: {e}"));
@@ -158,7 +147,7 @@ impl Engine {
     }
 
     /// The exit code of a command whose output has ended. The engine may take a moment longer to notice its end.
-    async fn exit_code(&self, exec: &str) -> Result<i64, EngineError> {
+    pub(super) async fn exit_code(&self, exec: &str) -> Result<i64, EngineError> {
         let (times, pause) = ASKING;
         for _ in 0..times {
             let state = self.fast.inspect_exec(exec).await?;

@@ -8,7 +8,6 @@ mod build;
 pub mod connect;
 mod containers;
 mod detail;
-mod detail;
 mod error;
 mod events;
 mod exec;
@@ -21,6 +20,7 @@ mod inspect;
 mod logs;
 pub mod reference;
 pub mod spec;
+mod transfer;
 
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub use error::{Cause, EngineError};
 pub use events::Died;
 pub use exec::{ExecOutput, ExecRequest, Terminal};
 pub use logs::{LogLine, LogQuery};
+pub use transfer::TransferError;
 
 /// The oldest engine API that we work with (Docker 20.10).
 pub const OLDEST_API: (u16, u16) = (1, 41);

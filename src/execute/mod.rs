@@ -3,6 +3,7 @@
 //! Nothing is decided here but the order. After a failure or an interruption no step is begun any more, waiting is cut
 //! short, and steps that change something are let finish, so that the journal tells what is.
 
+mod backup_steps;
 mod ca_steps;
 pub mod cancel;
 mod code_steps;
@@ -12,6 +13,7 @@ mod image_steps;
 mod node_steps;
 mod prove;
 mod record_steps;
+mod restore_steps;
 mod secret_steps;
 mod steps;
 mod wait;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Context;
+use crate::backup::Part;
 use crate::desired::labels;
 use crate::error::Result;
 use crate::journal;
-use crate::observed::record::{Deployed, Issued, Proof, Record};
+use crate::observed::record::{Deployed, Issued, Proof, Record, Restoring};
 use crate::observed::{self, Observed};
+use crate::puppet::serial;
 
 /// Remembers what was issued into which volumes.
 pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String, String)]) -> Result<()> {
@@ -53,6 +55,31 @@ pub(super) async fn rotation(context: &Context, secret: &str, under_way: bool) -
     if !under_way {
         record.rotated.insert(secret.to_owned(), journal::now());
     }
+    replace(context, &observed, &record).await
+}
+
+/// Remembers that data is being put back. A serial number that an interrupted restore knew of is kept when it is higher:
+/// that restore may have removed its CA.
+pub(super) async fn restoring(context: &Context, file: &str, only: &[Part], serial: Option<u128>) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let mut record = next(context, &observed);
+    let known = record.restoring.and_then(|r| serial::parse(&r.serial?));
+    record.restoring =
+        Some(Restoring { file: file.into(), only: only.to_vec(), serial: known.max(serial).map(serial::text) });
+    replace(context, &observed, &record).await
+}
+
+/// The serial number above which a CA that is put back goes on.
+pub(super) async fn serial_before(context: &Context) -> Result<Option<u128>> {
+    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    Ok(observed.record.and_then(|r| serial::parse(&r.restoring?.serial?)))
+}
+
+/// Remembers that all data is back.
+pub(super) async fn restored(context: &Context) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let mut record = next(context, &observed);
+    record.restoring = None;
     replace(context, &observed, &record).await
 }
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Context, ca_steps, code_steps, crl_steps, ends_container, image_steps, node_steps, prove, record_steps,
-    secret_steps, wait,
+    Context, backup_steps, ca_steps, code_steps, crl_steps, ends_container, image_steps, node_steps, prove,
+    record_steps, restore_steps, secret_steps, wait,
 };
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
@@ -87,6 +87,14 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         }
         Action::RecordCode { url, volume } => record_steps::deployed(context, url, volume).await?,
         Action::RecordProof { certname } => record_steps::proved(context, certname).await?,
+        Action::WriteBackup { source } => return backup_steps::write(context, id, source).await,
+        Action::MarkRestore { file, only, ca } => restore_steps::mark(context, file, only, ca.as_deref()).await?,
+        Action::RestoreVolume { key, file, task } => return restore_steps::volume(context, id, key, file, task).await,
+        Action::SettleCa { volume } => return restore_steps::settle(context, volume).await,
+        Action::RestoreDatabase { postgres, file } => {
+            return restore_steps::database(context, id, postgres, file).await;
+        }
+        Action::FinishRestore => record_steps::restored(context).await?,
         Action::RemoveRecord { volumes } => {
             for volume in volumes {
                 engine.remove_volume(volume).await?;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::Part;
 use crate::desired::labels;
 use crate::engine::found::FoundVolume;
 use crate::engine::spec::VolumeSpec;
@@ -45,6 +46,9 @@ pub struct Record {
     /// When secrets were rotated last, RFC 3339, by name; those that never were are as old as the platform.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rotated: BTreeMap<String, String>,
+    /// Data that is being put back; while it is here, it is not all back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoring: Option<Restoring>,
 }
 
 /// What every format of the record has.
@@ -87,6 +91,17 @@ pub struct Proof {
     pub started: BTreeMap<String, String>,
 }
 
+/// A restore that is under way, or was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoring {
+    /// The archive.
+    pub file: String,
+    /// Parts, when not everything.
+    pub only: Vec<Part>,
+    /// The next serial number of the CA that was there before, as in its file.
+    pub serial: Option<String>,
+}
+
 impl Record {
     /// The record that follows `previous`.
     pub fn next(previous: Option<&Record>, release: Version, channel: Option<String>) -> Self {
@@ -100,6 +115,7 @@ impl Record {
             code: previous.and_then(|r| r.code.clone()),
             rotating: previous.and_then(|r| r.rotating.clone()),
             rotated: previous.map(|r| r.rotated.clone()).unwrap_or_default(),
+            restoring: previous.and_then(|r| r.restoring.clone()),
         }
     }
 

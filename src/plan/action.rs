@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::backup::Source;
+use crate::backup::Part;
 use crate::desired::CrlCopy;
 use crate::engine::FileEntry;
 use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
@@ -269,4 +271,41 @@ pub enum Action {
         /// Names of the record volumes.
         volumes: Vec<String>,
     },
+    /// Write a backup of the platform into a file of this machine, while it serves.
+    WriteBackup {
+        /// What goes in, and from where.
+        source: Box<Source>,
+    },
+    /// Remember that data is being put back, and up to which serial number the CA signed that is there now.
+    MarkRestore {
+        /// The archive.
+        file: String,
+        /// Parts, when not everything.
+        only: Vec<Part>,
+        /// The CA's volume, when it is there and going to be replaced.
+        ca: Option<String>,
+    },
+    /// Put a volume back from an archive.
+    RestoreVolume {
+        /// Key in the platform.
+        key: String,
+        /// The archive.
+        file: String,
+        /// The container that unpacks, with the volume mounted.
+        task: Box<ContainerSpec>,
+    },
+    /// Let a CA that was put back go on above all serial numbers that it can have used.
+    SettleCa {
+        /// The CA's volume.
+        volume: String,
+    },
+    /// Put PuppetDB's database back from an archive, into a new cluster.
+    RestoreDatabase {
+        /// PostgreSQL's container.
+        postgres: String,
+        /// The archive.
+        file: String,
+    },
+    /// Remember that all data is back.
+    FinishRestore,
 }

@@ -32,6 +32,13 @@ impl Builder {
         self.steps.iter().filter(|s| s.action.kind() == kind).map(|s| s.id).collect()
     }
 
+    /// Lets steps that wait for nothing need this one.
+    pub(super) fn need(&mut self, steps: std::ops::RangeFrom<usize>, needed: usize) {
+        for step in self.steps[steps].iter_mut().filter(|s| s.needs.is_empty()) {
+            step.needs.push(needed);
+        }
+    }
+
     /// How many steps there are.
     pub(super) fn len(&self) -> usize {
         self.steps.len()
@@ -51,9 +58,10 @@ fn subject(action: &Action) -> String {
         Action::BuildImage { image } => image.component.clone(),
         Action::CreateNetwork { spec } => spec.name.clone(),
         Action::RemoveNetwork { name } => name.clone(),
-        Action::CreateVolume { key, .. } | Action::RemoveVolume { key, .. } | Action::PlaceFiles { key, .. } => {
-            key.clone()
-        }
+        Action::CreateVolume { key, .. }
+        | Action::RemoveVolume { key, .. }
+        | Action::RestoreVolume { key, .. }
+        | Action::PlaceFiles { key, .. } => key.clone(),
         Action::CreateContainer { spec, .. } => spec.name.clone(),
         Action::StartContainer { name, .. }
         | Action::WaitReady { name, .. }
@@ -80,6 +88,11 @@ fn subject(action: &Action) -> String {
         | Action::CompileCatalog { .. }
         | Action::RecordCode { .. }
         | Action::RecordProof { .. }
+        | Action::WriteBackup { .. }
+        | Action::MarkRestore { .. }
+        | Action::SettleCa { .. }
+        | Action::RestoreDatabase { .. }
+        | Action::FinishRestore
         | Action::RemoveRecord { .. } => String::new(),
     }
 }

@@ -14,8 +14,8 @@ use crate::observed::{Container, Observed, record};
 /// The plan that makes `observed` into `desired`. Empty when they agree and the platform is proved.
 ///
 /// # Errors
-/// Refusals: the CA is lost while its certificates live, a port is held by another container, or a network of ours has
-/// the name of somebody else's.
+/// Refusals: a restore was interrupted, the CA is lost while its certificates live, a port is held by another container,
+/// or a network of ours has the name of somebody else's.
 pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
     reissue(desired, observed, &[])
 }
@@ -25,6 +25,7 @@ pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
 /// # Errors
 /// As [`reconcile`].
 pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Result<Plan> {
+    super::restore::refuse_half_restored(observed)?;
     refuse_lost_ca(desired, observed)?;
     let rotation = rotate::interrupted(desired, observed);
     let issue = issue(desired, observed, again, rotation.is_some());

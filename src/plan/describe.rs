@@ -43,6 +43,12 @@ impl Action {
             Action::RecordCode { .. } => "record_code",
             Action::RecordProof { .. } => "record_proof",
             Action::RemoveRecord { .. } => "remove_record",
+            Action::WriteBackup { .. } => "write_backup",
+            Action::MarkRestore { .. } => "mark_restore",
+            Action::RestoreVolume { .. } => "restore_volume",
+            Action::SettleCa { .. } => "settle_ca",
+            Action::RestoreDatabase { .. } => "restore_database",
+            Action::FinishRestore => "finish_restore",
         }
     }
 
@@ -54,9 +60,13 @@ impl Action {
             Action::BuildImage { image } => format!("image {}", image.reference),
             Action::CreateNetwork { spec } => format!("network {}", spec.name),
             Action::RemoveNetwork { name } => format!("network {name}"),
-            Action::CreateVolume { key, .. } | Action::RemoveVolume { key, .. } | Action::PlaceFiles { key, .. } => {
-                format!("volume {key}")
-            }
+            Action::CreateVolume { key, .. }
+            | Action::RemoveVolume { key, .. }
+            | Action::RestoreVolume { key, .. }
+            | Action::PlaceFiles { key, .. } => format!("volume {key}"),
+            Action::WriteBackup { source } => format!("file {}", source.file),
+            Action::SettleCa { .. } => "certificate authority".into(),
+            Action::RestoreDatabase { .. } => "database puppetdb".into(),
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
             Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
             Action::RenewSecret { secret, .. } => format!("secret {secret}"),
@@ -79,7 +89,11 @@ impl Action {
             Action::StageCode { .. } | Action::SwitchCode { .. } | Action::CheckCode { .. } => "code".into(),
             Action::FlushEnvironments { server } => format!("container {server}"),
             Action::CompileCatalog { certname, environment, .. } => format!("catalog {certname} in {environment}"),
-            Action::RecordProof { .. } | Action::RecordCode { .. } | Action::RemoveRecord { .. } => "record".into(),
+            Action::RecordProof { .. }
+            | Action::RecordCode { .. }
+            | Action::RemoveRecord { .. }
+            | Action::MarkRestore { .. }
+            | Action::FinishRestore => "record".into(),
         }
     }
 
@@ -118,6 +132,12 @@ impl Action {
             Action::RecordRotation { under_way: false, .. }
             | Action::RecordProof { .. }
             | Action::RecordCode { .. } => Stage::Record,
+            Action::WriteBackup { .. } => Stage::Backup,
+            Action::MarkRestore { .. }
+            | Action::RestoreVolume { .. }
+            | Action::SettleCa { .. }
+            | Action::RestoreDatabase { .. }
+            | Action::FinishRestore => Stage::Restore,
         }
     }
 

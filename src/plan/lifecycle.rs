@@ -71,7 +71,7 @@ pub fn stop(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
     Ok(plan.finish())
 }
 
-fn stop_steps(plan: &mut Builder, containers: &[(&String, &Container)], cause: &str) {
+pub(super) fn stop_steps(plan: &mut Builder, containers: &[(&String, &Container)], cause: &str) {
     let mut before: Vec<usize> = vec![];
     for service in STOP_ORDER {
         let mut these = vec![];
@@ -96,6 +96,7 @@ fn stop_steps(plan: &mut Builder, containers: &[(&String, &Container)], cause: &
 /// # Errors
 /// A named service does not exist, or there is nothing to start.
 pub fn start(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
+    super::restore::refuse_half_restored(observed)?;
     let containers = chosen(observed, services)?;
     if containers.is_empty() {
         return Err(Error::failed("there are no containers to start").hint("create the platform with `pupperware up`"));
@@ -137,6 +138,7 @@ fn start_steps(plan: &mut Builder, name: &str, container: &Container, cause: &st
 /// # Errors
 /// A named service does not exist, or there is nothing to restart.
 pub fn restart(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
+    super::restore::refuse_half_restored(observed)?;
     let containers = chosen(observed, services)?;
     if containers.is_empty() {
         return Err(

@@ -4,6 +4,7 @@
 //! carried out by `execute`, which decides nothing.
 
 mod action;
+pub mod backup;
 mod builder;
 pub mod ca;
 pub mod code;
@@ -13,6 +14,7 @@ mod fate;
 mod images;
 mod lifecycle;
 pub mod render;
+mod restore;
 mod rotate;
 mod smoke;
 pub mod timeline;
@@ -22,9 +24,11 @@ use std::collections::BTreeMap;
 use crate::report::event::Stage;
 
 pub use action::Action;
+pub use backup::backup;
 pub use converge::{reconcile, reissue};
 pub use images::images;
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
+pub use restore::{Restoration, losses, restore};
 pub use rotate::rotate;
 pub use smoke::{smoke, smoke_cleanup};
 

@@ -75,6 +75,9 @@ pub(super) fn verb(kind: &str) -> &str {
         "compile_catalog" => "compile",
         "record_issued" | "record_proof" | "record_code" | "record_rotation" => "remember",
         "set_password" => "set the database password in",
+        "mark_restore" => "mark as half-restored in",
+        "finish_restore" => "remove the mark in",
+        "restore_volume" | "restore_database" => "put back",
         "prove" => "apply a catalog with",
         // `create_network` and the like: the object says the rest.
         other => other.split('_').next().unwrap_or(other),

@@ -9,7 +9,9 @@ pub mod catalog;
 pub mod metrics;
 pub mod postgres;
 pub mod puppetdb;
+pub mod serial;
 pub mod server;
+pub mod volumes;
 
 use crate::engine::FileEntry;
 

@@ -12,6 +12,8 @@ use serde::Serialize;
 pub enum Stage {
     /// Component images are fetched or built.
     Images,
+    /// A backup is written.
+    Backup,
     /// What must go first: replaced or unwanted containers, networks, volumes.
     Clear,
     /// Networks and volumes are made.
@@ -20,6 +22,8 @@ pub enum Stage {
     Credentials,
     /// Code is deployed or checked.
     Code,
+    /// Data is put back from a backup.
+    Restore,
     /// Services start and become ready.
     Services,
     /// An agent's run is applied and its report found in PuppetDB.
@@ -37,6 +41,8 @@ impl Stage {
             Stage::Foundation => "Creating networks and volumes",
             Stage::Credentials => "Placing certificates and configuration",
             Stage::Code => "Deploying and checking code",
+            Stage::Backup => "Writing the backup",
+            Stage::Restore => "Putting data back",
             Stage::Services => "Starting services",
             Stage::Proof => "Proving the platform",
             Stage::Record => "Recording",

@@ -25,8 +25,10 @@ const VERBS: &[Verb] = &[
     slow("build", "building", "built"),
     quick("connect", "connecting", "connected"),
     quick("create", "creating", "created"),
+    quick("finish", "finishing", "finished"),
     quick("load", "loading", "loaded"),
     quick("make", "making", "made"),
+    quick("mark", "marking", "marked"),
     quick("place", "placing", "placed"),
     slow("prove", "proving", "proved"),
     slow("pull", "pulling", "pulled"),
@@ -38,13 +40,15 @@ const VERBS: &[Verb] = &[
     slow("run", "running", "ran"),
     quick("seed", "filling", "filled"),
     quick("sign", "signing", "signed"),
+    slow("restore", "putting back", "put back"),
+    quick("settle", "settling", "settled"),
     slow("snapshot", "saving", "saved"),
     quick("start", "starting", "started"),
     quick("stop", "stopping", "stopped"),
     quick("tag", "tagging", "tagged"),
     slow("verify", "trying a revoked certificate", "refuses a revoked certificate"),
     slow("wait", "waiting", "ready"),
-    quick("write", "writing", "written"),
+    slow("write", "writing", "written"),
 ];
 
 fn verb(kind: &str) -> Option<&'static Verb> {

@@ -31,6 +31,9 @@ fn the_first_page() {
       doctor       Check the engine and the platform for known problems
       audit        Check the security model against what really runs
 
+    Keep:
+      backup       Back the platform up, and put it back
+
     Configuration and releases:
       config       Show, check and describe the configuration
       images       Build, fetch and move the component images

@@ -1,6 +1,7 @@
 //! The program as users meet it without an engine: help, errors, exit codes, generated documents.
 
 mod audit;
+mod backup;
 mod doctor;
 mod engine;
 mod engines;

@@ -5,6 +5,7 @@
 //! One at a time, because a platform's start keeps two cores busy: a lock in `platform` sees to that.
 
 mod audit;
+mod backup;
 mod ca;
 mod code;
 mod faults;

@@ -10,9 +10,12 @@ use pupperware::desired::{Desired, hash, labels};
 use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
 use pupperware::engine::reference;
 use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
-use pupperware::observed::record::{Deployed, Issued, Proof, Record};
+use pupperware::observed::record::{Deployed, Issued, Proof, Record, Restoring};
 use pupperware::observed::{Container, Observed};
 use pupperware::plan::{Action, Plan, reconcile};
+
+/// The secrets that an archive holds.
+const ARCHIVED: u64 = 4242;
 
 /// What is in a volume, as far as it matters. Numbers stand for random secrets: another number, another secret.
 #[derive(Debug, Clone, Default)]
@@ -293,6 +296,33 @@ impl Engine {
             | Action::PlaceToken { primary, .. } => assert!(self.container(primary).running()),
             Action::PushCrl { primary, copy } | Action::VerifyRefusal { primary, copy, .. } => {
                 assert!(self.container(primary).running() && self.container(&copy.container).running());
+            }
+            Action::MarkRestore { file, only, .. } => {
+                let restoring = Restoring { file: file.clone(), only: only.clone(), serial: None };
+                self.record(|record| record.restoring = Some(restoring));
+            }
+            Action::RestoreVolume { key, task, .. } => {
+                self.create_container(task, "");
+                self.remove_container(&task.name);
+                let volume = self.volume(&labels::scoped(&self.project.clone(), key));
+                match key.as_str() {
+                    "ca" => volume.ca = Some(ARCHIVED),
+                    "state" => volume.password = Some(ARCHIVED),
+                    _ => {}
+                }
+            }
+            Action::SettleCa { volume } => assert_eq!(self.volume(volume).ca, Some(ARCHIVED), "a CA of the archive"),
+            Action::RestoreDatabase { postgres, .. } => {
+                assert!(self.container(postgres).running());
+                let users = ["puppetdb", "puppetserver"].map(|s| labels::container_name(&self.project, s, 1));
+                let running = |name: &String| self.observed.containers.get(name).is_some_and(Container::alive);
+                assert!(!users.iter().any(running), "the database is put back under its users");
+            }
+            Action::FinishRestore => self.record(|record| record.restoring = None),
+            Action::WriteBackup { source } => {
+                assert!(self.container(&source.postgres).running());
+                let mounts = source.task.mounts.iter();
+                assert_eq!(mounts.count(), source.volumes.len());
             }
             Action::MakeBase { .. } | Action::RunAgent { .. } | Action::DeactivateNode { .. } => {}
         }

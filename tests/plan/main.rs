@@ -14,6 +14,7 @@ mod lifecycle;
 mod losses;
 mod properties;
 mod refusals;
+mod restore;
 mod rotation;
 mod smoke;
 mod world;

@@ -1,0 +1,186 @@
+//! The manifest of an archive: of which platform it is, and what its members are.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::config::types::{ProjectName, Setting};
+use crate::error::{Error, Result};
+
+/// Format of archives.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What an archive is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format.
+    pub schema_version: u32,
+    /// The platform's name.
+    pub project: String,
+    /// Release that it ran.
+    pub release: Version,
+    /// Channel that its user had named, if any.
+    pub channel: Option<String>,
+    /// Version of the program that wrote it.
+    pub program: String,
+    /// When it was begun, RFC 3339.
+    pub started_at: String,
+    /// When it was finished, RFC 3339.
+    pub finished_at: String,
+    /// Packages by service, `name version`.
+    pub packages: BTreeMap<String, Vec<String>>,
+    /// The members, in their order.
+    pub members: Vec<Member>,
+    /// What of the platform is not in it.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What every format of a manifest has.
+#[derive(Deserialize)]
+struct Format {
+    schema_version: u32,
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its path in the archive.
+    pub path: String,
+    /// Bytes as stored.
+    pub stored_bytes: u64,
+    /// Bytes when decompressed.
+    pub bytes: u64,
+    /// Hash of the stored bytes, in hex.
+    pub sha256: String,
+}
+
+/// Something of the platform that is not in the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What a member holds; told by its path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Content {
+    /// A volume, by its key.
+    Volume(String),
+    /// PuppetDB's database.
+    Database,
+    /// The user's `pupperware.yaml`.
+    Configuration,
+}
+
+impl Content {
+    /// The path of a member that holds it.
+    pub fn path(&self) -> String {
+        match self {
+            Content::Volume(key) => format!("volumes/{key}.tar.zst"),
+            Content::Database => "database/puppetdb.dump.zst".into(),
+            Content::Configuration => "config/pupperware.yaml.zst".into(),
+        }
+    }
+
+    /// What a path says; nothing for paths that no archive of ours has.
+    pub fn of(path: &str) -> Option<Self> {
+        let known = [Content::Database, Content::Configuration].into_iter().find(|c| c.path() == path);
+        known.or_else(|| {
+            let key = path.strip_prefix("volumes/")?.strip_suffix(".tar.zst")?;
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            let sound = key.len() <= 64 && key.starts_with(|c: char| c.is_ascii_lowercase()) && key.chars().all(plain);
+            sound.then(|| Content::Volume(key.to_owned()))
+        })
+    }
+}
+
+/// A part of a platform that can be put back alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The certificate authority.
+    Ca,
+    /// PuppetDB's database.
+    Database,
+    /// Environments, modules, Hiera data.
+    Code,
+}
+
+impl Part {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Ca => "ca",
+            Part::Database => "database",
+            Part::Code => "code",
+        }
+    }
+
+    /// What it takes from an archive.
+    pub fn content(self) -> Content {
+        match self {
+            Part::Ca => Content::Volume("ca".into()),
+            Part::Database => Content::Database,
+            Part::Code => Content::Volume("code".into()),
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// It is of a newer format, or makes no sense; the reason alone, for who knows the file's name.
+    pub fn read(text: &[u8]) -> Result<Self> {
+        if serde_json::from_slice(text).is_ok_and(|Format { schema_version }| schema_version > SCHEMA_VERSION) {
+            return Err(Error::refused("it was made by a newer pupperware")
+                .hint("use that program, or a newer one; `pupperware version` tells which this is"));
+        }
+        let manifest: Manifest =
+            serde_json::from_slice(text).map_err(|e| Error::failed("its manifest makes no sense").because(e))?;
+        if ProjectName::parse(&manifest.project).is_err() {
+            return Err(Error::failed("its manifest names no project"));
+        }
+        Ok(manifest)
+    }
+
+    /// The member that holds this.
+    pub fn member(&self, content: &Content) -> Option<&Member> {
+        let path = content.path();
+        self.members.iter().find(|m| m.path == path)
+    }
+
+    /// Keys of the volumes in it.
+    pub fn volumes(&self) -> impl Iterator<Item = String> {
+        self.members.iter().filter_map(|m| match Content::of(&m.path) {
+            Some(Content::Volume(key)) => Some(key),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_ours_hold_something() {
+        for content in [Content::Volume("agent-1".into()), Content::Database, Content::Configuration] {
+            assert_eq!(Content::of(&content.path()), Some(content));
+        }
+        for path in ["volumes/../ca.tar.zst", "/volumes/ca.tar.zst", "volumes/.tar.zst", "volumes/Ca.tar.zst", "x", ""]
+        {
+            assert_eq!(Content::of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_whatever_is_in_it() {
+        let refused = Manifest::read(br#"{"schema_version":2,"of":"something"}"#).unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::Refused);
+        assert_eq!(Manifest::read(b"{}").unwrap_err().kind, crate::error::Kind::Failed);
+    }
+}
