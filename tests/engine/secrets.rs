@@ -106,7 +106,7 @@ fn all_logs(container: &str) -> String {
 fn killed_after(platform: &Platform, kind: &str) {
     let mut command = platform.command(&["--progress", "json", "secrets", "rotate"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut wanted = Value::Null;
+    let (mut wanted, mut killed) = (Value::Null, false);
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
         let event: Value = serde_json::from_str(&line.unwrap()).unwrap_or_default();
         if event["event"] == "step_started" && event["kind"] == kind {
@@ -114,9 +114,10 @@ fn killed_after(platform: &Platform, kind: &str) {
         }
         if event["event"] == "step_finished" && event["id"] == wanted {
             child.kill().unwrap();
-            child.wait().unwrap();
-            return;
+            killed = true;
+            break;
         }
     }
-    panic!("no {kind} in a rotation");
+    child.wait().unwrap();
+    assert!(killed, "no {kind} in a rotation");
 }
