@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn only_a_script_is_taken() {
         let folder = tempfile::tempdir().unwrap();
-        let mut load = |name: &str, content: Option<&[u8]>| {
+        let load = |name: &str, content: Option<&[u8]>| {
             if let Some(content) = content {
                 std::fs::write(folder.path().join(name), content).unwrap();
             }
