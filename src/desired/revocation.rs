@@ -14,6 +14,8 @@ pub enum Reload {
     Hangup,
     /// PostgreSQL is told to read its configuration again: connections stay.
     Database,
+    /// With its next start, or the next list that cannot wait.
+    Later,
 }
 
 /// A service's copy of the list.

@@ -6,7 +6,7 @@ use super::{Action, Plan, ca};
 use crate::desired::{CrlCopy, Desired, Reload, Replica, credentials, labels};
 use crate::engine::spec::{ContainerSpec, MountSource};
 use crate::error::{Error, Result};
-use crate::observed::Observed;
+use crate::observed::{Container, Observed};
 
 /// Role label of what `smoke` makes.
 const ROLE: &str = "smoke";
@@ -79,8 +79,12 @@ pub fn smoke_cleanup(desired: &Desired, observed: &Observed) -> Result<Plan> {
         plan.add(action, "thrown away", removed.clone());
     }
     if !left.is_empty() {
-        // The key goes with the volume. Where a list is taken only with a pause, the next one that matters brings it.
-        let copies: Vec<CrlCopy> = desired.crl_copies().into_iter().filter(|c| c.reload == Reload::Watches).collect();
+        // The key goes with the volume, so nobody has to pause for this list. Who does not run takes it when it starts.
+        let runs = |c: &CrlCopy| observed.containers.get(&c.container).is_some_and(Container::running);
+        let mut copies: Vec<CrlCopy> = desired.crl_copies().into_iter().filter(runs).collect();
+        for copy in copies.iter_mut().filter(|c| c.reload == Reload::Hangup) {
+            copy.reload = Reload::Later;
+        }
         let revoked = plan.all("revoke_certificate");
         ca::push(&mut plan, desired, &copies, "thrown away", &revoked);
     }

@@ -15,34 +15,38 @@ fn the_first_page() {
     Usage: pupperware [OPTIONS] <COMMAND>
 
     Platform:
-      up           Install or converge the platform, and prove that it works
-      down         Remove the containers and networks; the data stays
-      stop         Stop services without removing them
-      start        Start stopped services and wait until they are ready
-      restart      Restart services and wait until they are ready
+      up             Install or converge the platform, and prove that it works
+      down           Remove the containers and networks; the data stays
+      stop           Stop services without removing them
+      start          Start stopped services and wait until they are ready
+      restart        Restart services and wait until they are ready
 
     Use and observe:
-      status       Show what runs, and whether it is well
-      logs         Show the logs of services
-      exec         Run a command in a service's container
-      agent        Work with the platform's own agents
-      code         Deploy and check Puppet code
-      smoke        Prove the platform end to end: agent, catalog, report
-      doctor       Check the engine and the platform for known problems
-      audit        Check the security model against what really runs
+      status         Show what runs, and whether it is well
+      logs           Show the logs of services
+      metrics        Print metrics in Prometheus' text format
+      exec           Run a command in a service's container
+      agent          Work with the platform's own agents
+      smoke          Prove the platform end to end: agent, catalog, report
+      doctor         Check the engine and the platform for known problems
+      support-bundle Collect what helps others to help you, in one archive
 
-    Keep:
-      backup       Back the platform up, and put it back
+    Day two:
+      ca             List, sign, revoke and renew certificates
+      code           Deploy and check Puppet code
+      backup         Back the platform up, and put it back
+      secrets        Show and rotate the platform's secrets
+      audit          Check the security model against what really runs
 
     Configuration and releases:
-      config       Show, check and describe the configuration
-      images       Build, fetch and move the component images
-      channels     Show the release channels
+      config         Show, check and describe the configuration
+      images         Build, fetch and move the component images
+      channels       Show the release channels
 
     This program:
-      completions  Print a shell's completion script
-      man          Print the man page, or write all of them
-      version      Show the version of this program
+      completions    Print a shell's completion script
+      man            Print the man page, or write all of them
+      version        Show the version of this program
 
     Options:
       -p, --project <NAME>   The platform's name on the engine [default: from the

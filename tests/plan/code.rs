@@ -24,9 +24,9 @@ fn code_is_there_before_the_server_starts_for_the_first_time() {
     16  fetch and check code  (nothing was deployed yet)  after 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
     17  serve code  (what was staged is well)  after 16
     18  remember record  (so that `up` does not deploy again)  after 17
-    28  create container demo-puppetserver-1  (no container)  after 0,2,3,5,10,11,12,14,27
+    28  create container demo-puppetserver-1  (no container)  after 0,2,3,5,10,11,12,27
     29  start container demo-puppetserver-1  (it is new)  after 17,28
-    30  wait for container demo-puppetserver-1  (it starts)  after 29
+    30  wait for container demo-puppetserver-1  (it starts)  after 14,29
     34  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 15,18,22,26,30,33
     35  remember record  (so that it is proved once)  after 34
     ");

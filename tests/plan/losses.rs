@@ -211,20 +211,20 @@ fn the_ca_with_every_certificate_is_a_new_beginning() {
      5  issue credentials  (volume ca is missing)  after 0,1,2,3,4
      6  remember credentials  (so that it is issued once)  after 5
      7  write configuration into volume postgres-config  (for its first start)  after 2
-     8  create container demo-postgres-1  (no container)  after 2,5,7
+     8  create container demo-postgres-1  (no container)  after 2,7
      9  start container demo-postgres-1  (it is new)  after 8
-    10  wait for container demo-postgres-1  (it starts)  after 9
+    10  wait for container demo-postgres-1  (it starts)  after 5,9
     11  write configuration into volume puppetdb-config  (for its first start)  after 3
-    12  create container demo-puppetdb-1  (no container)  after 3,5,11
+    12  create container demo-puppetdb-1  (no container)  after 3,11
     13  start container demo-puppetdb-1  (it is new)  after 12
-    14  wait for container demo-puppetdb-1  (it starts)  after 13
+    14  wait for container demo-puppetdb-1  (it starts)  after 5,13
     15  write configuration into volume puppetserver-config  (for its first start)
-    16  create container demo-puppetserver-1  (no container)  after 0,4,5,15
+    16  create container demo-puppetserver-1  (no container)  after 0,4,15
     17  start container demo-puppetserver-1  (it is new)  after 16
-    18  wait for container demo-puppetserver-1  (it starts)  after 17
-    19  create container demo-agent-1  (no container)  after 1,5
+    18  wait for container demo-puppetserver-1  (it starts)  after 5,17
+    19  create container demo-agent-1  (no container)  after 1
     20  start container demo-agent-1  (it is new)  after 19
-    21  wait for container demo-agent-1  (it starts)  after 20
+    21  wait for container demo-agent-1  (it starts)  after 5,20
     22  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 6,10,14,18,21
     23  remember record  (so that it is proved once)  after 22
     ");
