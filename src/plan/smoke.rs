@@ -79,7 +79,7 @@ pub fn smoke_cleanup(desired: &Desired, observed: &Observed) -> Result<Plan> {
         plan.add(action, "thrown away", removed.clone());
     }
     if !left.is_empty() {
-        // The key goes with the volume, so nobody has to pause for this list. Who does not run takes it when it starts.
+        // The key goes with the volume, so nobody has to pause for this list. Who does not run gets the next one.
         let runs = |c: &CrlCopy| observed.containers.get(&c.container).is_some_and(Container::running);
         let mut copies: Vec<CrlCopy> = desired.crl_copies().into_iter().filter(runs).collect();
         for copy in copies.iter_mut().filter(|c| c.reload == Reload::Hangup) {

@@ -24,10 +24,12 @@ fn a_stranger_goes_the_whole_way_and_is_forgotten() {
     assert_snapshot!(text(&desired, &plan), @"
     0  remove container demo-smoke-1  (thrown away)
     1  revoke certificate demo-smoke-1  (thrown away)  after 0
-    2  give the revocation list to container demo-puppetserver-1  (thrown away)  after 1
-    3  remove certificate demo-smoke-1  (thrown away)  after 2
-    4  deactivate node demo-smoke-1  (thrown away)  after 0
-    5  remove volume demo-smoke-1  (thrown away)  after 3,4
+    2  give the revocation list to container demo-postgres-1  (thrown away)  after 1
+    3  give the revocation list to container demo-puppetdb-1  (thrown away)  after 1
+    4  give the revocation list to container demo-puppetserver-1  (thrown away)  after 1
+    5  remove certificate demo-smoke-1  (thrown away)  after 2,3,4
+    6  deactivate node demo-smoke-1  (thrown away)  after 0
+    7  remove volume demo-smoke-1  (thrown away)  after 5,6
     ");
     assert!(!plan.steps.iter().any(|s| s.action.data_loss()));
     engine.carry_out(&plan);
