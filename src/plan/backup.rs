@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::builder::Builder;
-use super::converge::task;
+use super::issue::task;
 use super::{Action, Plan, lifecycle, restore};
 use crate::backup::LeftOut;
 use crate::desired::{Desired, labels};

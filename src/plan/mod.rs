@@ -12,6 +12,7 @@ mod converge;
 mod describe;
 mod fate;
 mod images;
+mod issue;
 mod lifecycle;
 pub mod render;
 mod restore;

@@ -4,9 +4,10 @@
 //! `secrets rotate` or `up`, does all of it again: a new value, all copies, PostgreSQL's role, who logs in with it.
 
 use super::builder::Builder;
-use super::converge::{prove, scoped, task};
+use super::converge::prove;
 use super::fate::{Fate, fate};
 use super::images::{image_step, images_needed};
+use super::issue::{scoped, task};
 use super::{Action, Plan};
 use crate::desired::credentials::DATABASE_PASSWORD;
 use crate::desired::{Desired, PRIMARY, Replica};

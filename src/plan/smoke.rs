@@ -1,7 +1,7 @@
 //! `smoke`: a throw-away agent goes the whole way, and is cleaned up whatever comes of it. Pure.
 
 use super::builder::Builder;
-use super::converge::task;
+use super::issue::task;
 use super::{Action, Plan, ca};
 use crate::desired::{CrlCopy, Desired, Reload, Replica, credentials, labels};
 use crate::engine::spec::{ContainerSpec, MountSource};
