@@ -61,6 +61,8 @@ pub struct Overrides {
     pub release: Option<Sourced<String>>,
     /// `code.dir`, relative to the current directory.
     pub code_dir: Option<Sourced<PathBuf>>,
+    /// The file is of another machine: what it names beside itself (keys, a policy, a directory) is not looked for.
+    pub elsewhere: bool,
 }
 
 /// Where a value came from.
@@ -173,11 +175,13 @@ pub fn resolve(overrides: &Overrides, cwd: &Path) -> Result<Settings, Unresolved
     };
     let text = source.as_ref().map_or("", |s| s.text.as_str());
     // The file's `code.dir` need not exist when another one is used.
-    let folder = found.as_deref().and_then(Path::parent).filter(|_| overrides.code_dir.is_none());
+    let folder =
+        found.as_deref().and_then(Path::parent).filter(|_| overrides.code_dir.is_none() && !overrides.elsewhere);
     let Validated { mut config, given, mut problems } = validate(tree::parse(text), folder);
     const POLICY: &str = "puppetserver.autosign_policy";
     if let (Some(policy), Some(folder), Some(span)) =
         (&mut config.puppetserver.autosign_policy, found.as_deref().and_then(Path::parent), given.get(POLICY))
+        && !overrides.elsewhere
         && let Err(refusal) = policy.load(folder)
     {
         problems.push(Problem::error(*span, POLICY, refusal.reason).maybe_suggest(refusal.suggestion));

@@ -135,6 +135,10 @@ fn volume(key: &str, content: &mut impl Read) -> io::Result<()> {
         if key == "state" && path.first().map(Vec::as_slice) != Some(b"secrets") {
             return Err(wrong(format!("{} does not belong there", shown(&name))));
         }
+        if !kind.is_file() && kind != tar::EntryType::Continuous && entry.header().entry_size()? != 0 {
+            // Whoever unpacks it would read what is here skipped as content.
+            return Err(wrong(format!("{} is no file, and has content", shown(&name))));
+        }
         match kind {
             tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::Directory => {}
             tar::EntryType::Symlink => {

@@ -33,6 +33,10 @@ impl Writer {
         }
         let cannot = |e: io::Error| Error::failed(format!("cannot write {}", target.display())).because(e);
         let partial = folder::partial(target);
+        // Left by a killed run, unless somebody still holds it.
+        if File::open(&partial).is_ok_and(|left| left.try_lock().is_ok()) {
+            std::fs::remove_file(&partial).map_err(cannot)?;
+        }
         let file = File::options().write(true).create_new(true).mode(0o600).open(&partial).map_err(cannot)?;
         // Tells it from what a killed run left.
         file.try_lock().map_err(|e| cannot(e.into()))?;

@@ -31,7 +31,11 @@ impl Tabular for Audit {
 /// Looks, judges, and shows; exit 3 unless the platform is clean.
 pub(super) async fn run(global: &GlobalArgs, args: &AuditArgs, report: &Report) -> Result<u8> {
     let release = ReleaseArgs { channel: args.channel.clone(), release: args.release.clone() };
-    let context = Context::new(global, &Extra { release: Some(&release), code: args.code.as_deref() }, report)?;
+    let context = Context::new(
+        global,
+        &Extra { release: Some(&release), code: args.code.as_deref(), ..Extra::default() },
+        report,
+    )?;
     let (engine, observed) = context.observe().await?;
     // The machine that the platform was sized for, as `status` takes it: another program's memory is no drift.
     let sized_for = match observed.machine() {

@@ -95,7 +95,7 @@ pub async fn locked(
     };
     let lock = lock::take(engine, context.project(), change.command, wait_lock, give_up).await?;
     let outcome: Result<Outcome> = async {
-        let observed = observed::snapshot(engine, context.project()).await?;
+        let observed = observed::snapshot(engine, context.project(), &context.references()?).await?;
         let plan = plan(&observed).await?;
         if plan.is_empty() {
             return Ok(Outcome::Nothing);

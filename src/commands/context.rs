@@ -68,6 +68,8 @@ pub struct Extra<'a> {
     pub release: Option<&'a ReleaseArgs>,
     /// `--code`.
     pub code: Option<&'a Path>,
+    /// The configuration comes from a backup, and may be of another machine.
+    pub elsewhere: bool,
 }
 
 impl Context {
@@ -114,8 +116,18 @@ impl Context {
     /// The engine's.
     pub async fn observe(&self) -> Result<(Engine, Observed)> {
         let engine = self.engine()?;
-        let observed = observed::snapshot(&engine, self.project()).await?;
+        let observed = observed::snapshot(&engine, self.project(), &self.references()?).await?;
         Ok((engine, observed))
+    }
+
+    /// The images that a platform of any release may need: which one applies is known only after a look.
+    ///
+    /// # Errors
+    /// The manifest's.
+    pub fn references(&self) -> Result<Vec<String>> {
+        let releases = &Manifest::embedded()?.releases;
+        let images = releases.iter().map(|release| desired::images(&self.settings.config, release));
+        Ok(images.collect::<Result<Vec<_>>>()?.into_iter().flatten().map(|image| image.reference).collect())
     }
 
     /// Everything that needs no sizes.
@@ -142,7 +154,8 @@ impl Context {
     async fn look(&self) -> Result<(Engine, EngineInfo, Observed)> {
         let engine = self.engine()?;
         let info = async { engine.info().await.map_err(Error::from) };
-        let (info, observed) = tokio::try_join!(info, observed::snapshot(&engine, self.project()))?;
+        let references = self.references()?;
+        let (info, observed) = tokio::try_join!(info, observed::snapshot(&engine, self.project(), &references))?;
         Ok((engine, info, observed))
     }
 
@@ -250,6 +263,7 @@ fn overrides(global: &GlobalArgs, extra: &Extra) -> Overrides {
             "PUPPERWARE_RELEASE",
         ),
         code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
+        elsewhere: extra.elsewhere,
     }
 }
 

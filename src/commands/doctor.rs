@@ -78,7 +78,7 @@ pub(super) async fn examine(context: &Context) -> Result<Vec<Check>> {
         Err(error) if error.cause == Cause::TooOld => return Ok(checks::old_engine(&engine, &error.into())),
         Err(error) => return Ok(checks::no_engine(&error.into())),
     };
-    let observed = match observed::snapshot(&engine, context.project()).await {
+    let observed = match observed::snapshot(&engine, context.project(), &context.references()?).await {
         Ok(observed) => observed,
         Err(error) => return Ok(checks::no_engine(&error)),
     };

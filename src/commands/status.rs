@@ -237,7 +237,7 @@ impl Tabular for Status {
 /// Shows the status once, or at every change.
 pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, report: &Report) -> Result<u8> {
     let release = ReleaseArgs { channel: args.channel.clone(), release: args.release.clone() };
-    let extra = Extra { release: Some(&release), code: args.code.as_deref() };
+    let extra = Extra { release: Some(&release), code: args.code.as_deref(), ..Extra::default() };
     let context = Context::new(global, &extra, report);
     // What runs can also be told while the configuration is wrong.
     let (project, engine) = match &context {
@@ -250,7 +250,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, report: &Report)
     let mut shown: Option<Status> = None;
     let cancel = args.watch.then(Cancel::listen);
     loop {
-        let observed = observed::snapshot(&engine, &project).await?;
+        let references = context.as_ref().map_or_else(|_| Ok(vec![]), Context::references)?;
+        let observed = observed::snapshot(&engine, &project, &references).await?;
         let status = Status::of(&project, &observed, Drift::of(context.as_ref(), &observed));
         if shown.as_ref() != Some(&status) {
             print(args.output, &status)?;

@@ -13,7 +13,7 @@ use crate::report::{Report, terminal};
 
 /// Brings the platform up; with `--dry-run` shows what would be done.
 pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> Result<u8> {
-    let extra = Extra { release: Some(&args.release), code: args.code.as_deref() };
+    let extra = Extra { release: Some(&args.release), code: args.code.as_deref(), ..Extra::default() };
     let context = Context::new(global, &extra, report)?;
     let platform = context.platform().await?;
     let desired = &platform.desired;

@@ -102,7 +102,8 @@ impl Engine {
     /// # Errors
     /// The engine's; `Conflict` while a container uses it.
     pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        match self.fast.remove_volume(name, None::<RemoveVolumeOptions>).await.map_err(EngineError::from) {
+        // As long as its files take.
+        match self.slow.remove_volume(name, None::<RemoveVolumeOptions>).await.map_err(EngineError::from) {
             Err(e) if e.is_not_found() => Ok(()),
             other => other,
         }

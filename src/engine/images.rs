@@ -1,10 +1,8 @@
-//! Images: list, pull, import a root file system, save and load archives.
+//! Images: find, pull, import a root file system, save and load archives.
 
 use std::path::Path;
 
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ImportImageOptionsBuilder, ListImagesOptions, RemoveImageOptionsBuilder,
-};
+use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder, RemoveImageOptionsBuilder};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::io::AsyncWriteExt;
@@ -14,22 +12,6 @@ use super::found::FoundImage;
 use super::{Cause, Engine, EngineError, reference};
 
 impl Engine {
-    /// All images.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn list_images(&self) -> Result<Vec<FoundImage>, EngineError> {
-        let rows = self.fast.list_images(None::<ListImagesOptions>).await?;
-        let found = rows.into_iter().map(|i| FoundImage {
-            id: i.id,
-            references: i.repo_tags.into_iter().chain(i.repo_digests).collect(),
-            labels: i.labels.into_iter().collect(),
-            size: u64::try_from(i.size).unwrap_or(0),
-            created: i.created,
-        });
-        Ok(found.collect())
-    }
-
     /// One image by reference or id; `None` when it is not on the engine.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod steps;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct Context {
     timeout: Duration,
     /// When the first wait began.
     first_wait: OnceLock<Instant>,
+    /// Milliseconds since then that went into work of unknown length, which has limits of its own or none.
+    worked: AtomicU64,
     /// Deaths of containers that are stopped on purpose.
     expected: death::Expected,
     /// At most two image builds at once: each keeps a core busy.
@@ -87,6 +90,7 @@ impl Context {
             lock,
             timeout,
             first_wait: OnceLock::new(),
+            worked: AtomicU64::new(0),
             expected: death::Expected::default(),
             builds: tokio::sync::Semaphore::new(2),
             proof: Mutex::default(),
@@ -97,7 +101,16 @@ impl Context {
     /// Seconds left for waiting, at least one.
     fn seconds_left(&self) -> u64 {
         let began = self.first_wait.get_or_init(Instant::now);
-        self.timeout.saturating_sub(began.elapsed()).as_secs().max(1)
+        let worked = Duration::from_millis(self.worked.load(Ordering::Relaxed));
+        (self.timeout + worked).saturating_sub(began.elapsed()).as_secs().max(1)
+    }
+
+    /// Does work that takes as long as its data needs: a fetch, a restore. It is not counted as waiting.
+    async fn work<T>(&self, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let done = work.await;
+        self.worked.fetch_add(millis(began), Ordering::Relaxed);
+        done
     }
 
     fn progress(&self, id: usize, text: &str) {

@@ -13,7 +13,7 @@ use crate::puppet::serial;
 
 /// Remembers what was issued into which volumes.
 pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String, String)]) -> Result<()> {
-    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     let made: BTreeMap<String, String> = volumes
         .iter()
@@ -30,7 +30,7 @@ pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String,
 
 /// Remembers from where code was deployed, and into which volume.
 pub(super) async fn deployed(context: &Context, url: &str, volume: &str) -> Result<()> {
-    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     let made = observed.volumes.get(volume).and_then(|v| labels::made(&v.labels)).unwrap_or_default();
     record.code = Some(Deployed { url: url.to_owned(), volume: made.to_owned() });
@@ -39,7 +39,7 @@ pub(super) async fn deployed(context: &Context, url: &str, volume: &str) -> Resu
 
 /// Remembers the proof, with the start times of the containers that it is of.
 pub(super) async fn proved(context: &Context, certname: &str) -> Result<()> {
-    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     let report = context.proof.lock().expect("not held over a panic").clone().unwrap_or_default();
     record.proof =
@@ -49,7 +49,7 @@ pub(super) async fn proved(context: &Context, certname: &str) -> Result<()> {
 
 /// Remembers that a secret is being rotated; or that this is over, and when.
 pub(super) async fn rotation(context: &Context, secret: &str, under_way: bool) -> Result<()> {
-    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     record.rotating = under_way.then(|| secret.to_owned());
     if !under_way {
@@ -61,7 +61,7 @@ pub(super) async fn rotation(context: &Context, secret: &str, under_way: bool) -
 /// Remembers that data is being put back. A serial number that an interrupted restore knew of is kept when it is higher:
 /// that restore may have removed its CA.
 pub(super) async fn restoring(context: &Context, file: &str, only: &[Part], serial: Option<u128>) -> Result<()> {
-    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     let known = record.restoring.and_then(|r| serial::parse(&r.serial?));
     record.restoring =
@@ -71,15 +71,18 @@ pub(super) async fn restoring(context: &Context, file: &str, only: &[Part], seri
 
 /// The serial number above which a CA that is put back goes on.
 pub(super) async fn serial_before(context: &Context) -> Result<Option<u128>> {
-    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     Ok(observed.record.and_then(|r| serial::parse(&r.restoring?.serial?)))
 }
 
 /// Remembers that all data is back.
 pub(super) async fn restored(context: &Context) -> Result<()> {
-    let observed = observed::snapshot(&context.engine, &context.project).await?;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
-    record.restoring = None;
+    if record.restoring.take().is_some_and(|r| r.only.is_empty()) {
+        // The archive's secrets are in use again.
+        record.rotated.clear();
+    }
     replace(context, &observed, &record).await
 }
 

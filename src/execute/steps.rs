@@ -77,7 +77,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         }
         Action::DeactivateNode { puppetdb, certname } => node_steps::deactivate(context, puppetdb, certname).await?,
         Action::StageCode { task, files, seconds } => {
-            return code_steps::stage(context, id, task, files, *seconds).await;
+            return context.work(code_steps::stage(context, id, task, files, *seconds)).await;
         }
         Action::SwitchCode { task } => return code_steps::switch(context, id, task).await,
         Action::CheckCode { task, seconds } => return code_steps::check(context, id, task, *seconds).await,
@@ -92,7 +92,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::RestoreVolume { key, file, task } => return restore_steps::volume(context, id, key, file, task).await,
         Action::SettleCa { volume } => return restore_steps::settle(context, volume).await,
         Action::RestoreDatabase { postgres, file } => {
-            return restore_steps::database(context, id, postgres, file).await;
+            return context.work(restore_steps::database(context, id, postgres, file)).await;
         }
         Action::FinishRestore => record_steps::restored(context).await?,
         Action::RemoveRecord { volumes } => {

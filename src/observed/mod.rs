@@ -27,7 +27,7 @@ pub struct Observed {
     pub other_networks: BTreeSet<String>,
     /// Its volumes by name.
     pub volumes: BTreeMap<String, FoundVolume>,
-    /// References of all images on the engine, in the spelling of [`reference::normal`].
+    /// References of images that the engine has, of those that were asked about, in the spelling of [`reference::normal`].
     pub images: BTreeSet<String>,
     /// What the platform recorded of itself; the newest when a crash left two.
     pub record: Option<Record>,
@@ -126,17 +126,18 @@ impl Observed {
     }
 }
 
-/// Takes the snapshot of one project.
+/// Takes the snapshot of one project. Of these images it tells which are there: asked by name, because an engine takes as
+/// long to list all that it has as everything else here takes together.
 ///
 /// # Errors
 /// The engine's, or a record that this program is too old for.
-pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed> {
+pub async fn snapshot(engine: &Engine, project: &str, references: &[String]) -> Result<Observed> {
     let selector = labels::selector(project);
     let (containers, volumes, networks, images) = tokio::try_join!(
         engine.list_all_containers(),
         engine.list_volumes(&selector),
         engine.list_networks(),
-        engine.list_images(),
+        images(engine, references),
     )?;
     let (ours, others): (Vec<_>, Vec<_>) =
         containers.into_iter().partition(|c| c.labels.get(labels::PROJECT).map(String::as_str) == Some(project));
@@ -147,7 +148,7 @@ pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed> {
         containers: details.into_iter().flatten().map(|c| (c.found.name.clone(), c)).collect(),
         networks: networks.into_iter().map(|n| (n.name.clone(), n)).collect(),
         other_networks: other_networks.into_iter().map(|n| n.name).collect(),
-        images: images.into_iter().flat_map(|i| i.references).map(|r| reference::normal(&r)).collect(),
+        images,
         ports: others.into_iter().flat_map(|c| c.ports.into_iter().map(move |port| (port, c.name.clone()))).collect(),
         ..Observed::default()
     };
@@ -156,6 +157,12 @@ pub async fn snapshot(engine: &Engine, project: &str) -> Result<Observed> {
     observed.volumes = volumes.into_iter().map(|v| (v.name.clone(), v)).collect();
     (observed.record, observed.record_volumes) = record::newest(records)?;
     Ok(observed)
+}
+
+async fn images(engine: &Engine, references: &[String]) -> Result<BTreeSet<String>, EngineError> {
+    let names: BTreeSet<String> = references.iter().map(|r| reference::normal(r)).collect();
+    let found = futures_util::future::try_join_all(names.iter().map(|name| engine.find_image(name))).await?;
+    Ok(names.iter().zip(found).filter(|(_, found)| found.is_some()).map(|(name, _)| name.clone()).collect())
 }
 
 /// Adds what only an inspection tells. `None` when the container went away in between.

@@ -8,12 +8,17 @@ use super::{Action, Plan, Step};
 #[derive(Default)]
 pub(super) struct Builder {
     steps: Vec<Step>,
+    /// The last step that writes the platform's record. Two at once would write the same one, and lose the other's part.
+    recorded: Option<usize>,
     by_subject: BTreeMap<(&'static str, String), usize>,
 }
 
 impl Builder {
     /// Adds a step; `needs` may repeat.
     pub(super) fn add(&mut self, action: Action, cause: impl Into<String>, mut needs: Vec<usize>) -> usize {
+        if action.writes_record() {
+            needs.extend(self.recorded.replace(self.steps.len()));
+        }
         needs.sort_unstable();
         needs.dedup();
         let id = self.steps.len();

@@ -5,6 +5,7 @@
 
 use super::builder::Builder;
 use super::images::get_image;
+use super::restore::refuse_half_restored;
 use super::{Action, Plan, lifecycle};
 use crate::config::model::ControlRepo;
 use crate::desired::{CodeSource, Desired, PRIMARY, labels};
@@ -25,6 +26,7 @@ const NETWORK: &str = "front";
 /// No control repository, or a platform that never came up.
 pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String]) -> Result<Plan> {
     let repo = repo(desired)?;
+    refuse_half_restored(observed)?;
     if !reachable(desired, observed) {
         return Err(Error::failed("the platform is not up, so there is nothing to deploy to")
             .hint("`pupperware up` brings it up, and deploys what was never deployed"));
@@ -33,6 +35,8 @@ pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String]) -
     let needs = prepare(&mut plan, desired, observed);
     let switched = staged(&mut plan, desired, repo, environments, "asked to deploy", needs);
     flush_all(&mut plan, observed, switched);
+    let needs = [vec![switched], plan.all("flush_environments")].concat();
+    record(&mut plan, desired, repo, needs);
     Ok(plan.finish())
 }
 
@@ -42,6 +46,7 @@ pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String]) -
 /// As [`deploy`].
 pub fn undo(desired: &Desired, observed: &Observed) -> Result<Plan> {
     repo(desired)?;
+    refuse_half_restored(observed)?;
     if !observed.volumes.contains_key(&labels::scoped(&desired.project, "code")) {
         return Err(Error::failed("nothing was ever deployed").hint("`pupperware up` deploys"));
     }
@@ -96,7 +101,7 @@ pub(super) fn due(desired: &Desired, observed: &Observed) -> Option<String> {
     (deployed.url != repo.url.as_str()).then(|| "the control repository is another one".into())
 }
 
-/// Stage, switch, record: the last step that a server's start needs.
+/// Stage and switch: the last step that a server's start needs.
 pub(super) fn staged(
     plan: &mut Builder,
     desired: &Desired,
@@ -112,10 +117,13 @@ pub(super) fn staged(
     let action = Action::StageCode { task: Box::new(task(desired, &words, true)), files, seconds: repo.seconds() };
     let staged = plan.add(action, cause, needs);
     let action = Action::SwitchCode { task: Box::new(task(desired, &["switch"], false)) };
-    let switched = plan.add(action, "what was staged is well", vec![staged]);
+    plan.add(action, "what was staged is well", vec![staged])
+}
+
+/// Remembers that code of this repository is served: as soon as that is true everywhere.
+pub(super) fn record(plan: &mut Builder, desired: &Desired, repo: &ControlRepo, needs: Vec<usize>) {
     let action = Action::RecordCode { url: repo.url.to_string(), volume: labels::scoped(&desired.project, "code") };
-    plan.add(action, "so that `up` does not deploy again", vec![switched]);
-    switched
+    plan.add(action, "so that `up` does not deploy again", needs);
 }
 
 /// True when a deployment has its volume and a network to fetch code by.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{get_image, image_step, images_needed};
-use super::issue::{Issue, Issued, credentials, issue};
+use super::issue::{self, Issue, Issued, credentials};
 use super::{Action, Plan, ca, code, lifecycle, rotate};
 use crate::desired::{CrlCopy, Desired, PRIMARY, Replica, labels};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
     super::restore::refuse_half_restored(observed)?;
     refuse_lost_ca(desired, observed)?;
     let rotation = rotate::interrupted(desired, observed);
-    let issue = issue(desired, observed, again, rotation.is_some());
+    let issue = issue::issue(desired, observed, again, rotation.is_some());
     let mut fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
     if rotation.is_some() {
         rotate::restart_clients(&mut fates);
@@ -44,25 +44,42 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
     let early = there.then(|| deployment(&mut plan, desired, observed)).flatten();
     clear(&mut plan, desired, observed, &fates, early);
     images_needed(&mut plan, desired, observed, &fates, issue.is_some() || rotation.is_some());
+    let due = desired.control_repo.as_ref().and_then(|repo| Some((repo, code::due(desired, observed)?)));
+    if due.is_some() {
+        get_image(&mut plan, &desired.images, &desired.debian, observed, "code");
+    }
     foundation(&mut plan, desired, observed);
     // Everybody starts anew where all is issued, and reads the new value then.
-    let server = rotate::server_that_stays(&fates).filter(|_| !matches!(issue, Some(Issue::All { .. })));
+    let all = matches!(issue, Some(Issue::All { .. }));
+    let server = rotate::server_that_stays(&fates).filter(|_| !all);
     let renewed = rotation.map(|secret| rotate::renew(&mut plan, desired, secret, server, vec![]));
+    let anew = issue.is_some();
     let issued = match issue {
         Some(issue) => Some(credentials(&mut plan, desired, observed, &fates, &issue, renewed)),
         None => renewed.map(|step| Issued { step, stopped: BTreeMap::new(), first: false }),
     };
+    // What is issued anew may revoke what it takes the place of, and is done when everybody knows.
+    let revokes = all && issued.as_ref().is_some_and(|i| !i.first);
+    if let Some(Issued { step, .. }) = issued.as_ref().filter(|_| anew && !revokes) {
+        issue::record(&mut plan, desired, vec![*step]);
+    }
     let deployed = early.or_else(|| deployment(&mut plan, desired, observed));
     for (replica, fate) in &fates {
         let code = deployed.filter(|_| replica.service == PRIMARY);
         service(&mut plan, desired, observed, replica, fate, issued.as_ref(), code);
     }
-    if !again.is_empty() {
-        // Whoever was stopped for it reads the list when it starts.
+    if let (Some((repo, _)), Some(switched)) = (&due, deployed) {
+        let needs = [vec![switched], plan.all("flush_environments")].concat();
+        code::record(&mut plan, desired, repo, needs);
+    }
+    if let Some(Issued { step, .. }) = issued.as_ref().filter(|_| revokes) {
+        // Whoever starts afterwards reads the list then.
         let kept = |copy: &CrlCopy| plan.find("start_container", &copy.container).is_none();
         let copies: Vec<CrlCopy> = desired.crl_copies().into_iter().filter(kept).collect();
-        let ready = plan.all("wait_ready");
-        ca::push(&mut plan, desired, &copies, "the old certificate is on it", &ready);
+        let ready = [vec![*step], plan.all("wait_ready")].concat();
+        ca::push(&mut plan, desired, &copies, "what was issued anew is revoked there", &ready);
+        let needs = [vec![*step], plan.all("push_crl")].concat();
+        issue::record(&mut plan, desired, needs);
     }
     if let Some(secret) = rotation {
         rotate::finish(&mut plan, secret);
@@ -78,8 +95,6 @@ fn deployment(plan: &mut Builder, desired: &Desired, observed: &Observed) -> Opt
     let repo = desired.control_repo.as_ref()?;
     let cause = code::due(desired, observed)?;
     let mut needs: Vec<usize> = plan.all("issue_credentials");
-    // Both write the platform's record.
-    needs.extend(plan.all("record_issued"));
     needs.extend(plan.all("create_network"));
     needs.extend(plan.all("create_volume"));
     needs.extend(plan.all("remove_container"));

@@ -154,6 +154,19 @@ impl Action {
         }
     }
 
+    /// True for steps that write the platform's record.
+    pub fn writes_record(&self) -> bool {
+        matches!(
+            self,
+            Action::RecordIssued { .. }
+                | Action::RecordCode { .. }
+                | Action::RecordRotation { .. }
+                | Action::RecordProof { .. }
+                | Action::MarkRestore { .. }
+                | Action::FinishRestore
+        )
+    }
+
     /// True when something is lost that nobody can make again.
     pub fn data_loss(&self) -> bool {
         matches!(self, Action::RemoveVolume { throw_away: false, .. })

@@ -34,7 +34,7 @@ pub(super) fn issue(desired: &Desired, observed: &Observed, again: &[String], ro
             Some(Issue::All { cause, new_secrets, again: again.to_vec() })
         }
         (_, false) => {
-            Some(Issue::All { cause: "asked to issue anew".into(), new_secrets: false, again: again.to_vec() })
+            Some(Issue::All { cause: "asked to issue anew".into(), new_secrets: rotation, again: again.to_vec() })
         }
     }
 }
@@ -137,13 +137,17 @@ pub(super) fn credentials(
     let mounts = scoped(desired, &keys);
     let action = Action::IssueCredentials { task: Box::new(task(desired, &mounts)), request, certificates };
     let step = plan.add(action, cause.as_str(), needs);
+    let first = renewed.is_none() && !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
+    Issued { step, stopped, first }
+}
+
+/// The step that remembers what was issued.
+pub(super) fn record(plan: &mut Builder, desired: &Desired, needs: Vec<usize>) {
     let record = Action::RecordIssued {
         request: hash::of(&desired.credentials.core()),
         volumes: scoped(desired, &desired.credentials.volumes()),
     };
-    plan.add(record, "so that it is issued once", vec![step]);
-    let first = renewed.is_none() && !observed.volumes.contains_key(&labels::scoped(&desired.project, "ca"));
-    Issued { step, stopped, first }
+    plan.add(record, "so that it is issued once", needs);
 }
 
 /// The step that forgets which names were issued, where others are going to be. Were this run killed after issuing, a

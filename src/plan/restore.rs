@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::backup::{self, Order};
 use super::builder::Builder;
 use super::converge::reconcile;
-use super::{Action, Plan, lifecycle};
+use super::{Action, Plan, code, lifecycle};
 use crate::backup::Part;
 use crate::desired::{Desired, PRIMARY, labels};
 use crate::error::{Error, Result};
@@ -74,11 +74,14 @@ pub fn restore(desired: &Desired, observed: &Observed, what: &Restoration) -> Re
 
     let cleared = clear(&mut plan, desired, observed, what, images)?;
     let filled = fill(&mut plan, desired, observed, what, &cleared);
+    if let (Some(repo), Some(back)) = (&desired.control_repo, plan.find("restore_volume", "code")) {
+        code::record(&mut plan, desired, repo, vec![back]);
+    }
     for step in rest.steps.iter().filter(|s| !is_image(&s.action)) {
         let mut needs: Vec<usize> = step.needs.iter().map(|n| moved[n]).collect();
         needs.extend(&cleared);
         match &step.action {
-            Action::IssueCredentials { .. } => needs.extend(&filled),
+            Action::IssueCredentials { .. } | Action::RenewSecret { .. } => needs.extend(&filled),
             Action::PlaceFiles { key, .. } => needs.extend(plan.find("restore_volume", key)),
             Action::StartContainer { service, .. } if service == "puppetdb" || service == PRIMARY => {
                 needs.extend(database(&mut plan, desired, what));
@@ -162,6 +165,11 @@ fn clear(
     let data = observed.volumes.contains_key(&ca);
     let mut before = images;
     before.extend(lifecycle::remove_tasks(plan, observed));
+    let held = |key: &String| *key != "state" && observed.volumes.contains_key(&labels::scoped(&desired.project, key));
+    if what.safety.is_some() && !data && !half && what.volumes.iter().any(held) {
+        return Err(Error::refused("no safety backup can be made of what is there now: its CA is missing")
+            .hint("give up what is there now with `--no-safety-backup`"));
+    }
     if let Some(order) = what.safety.as_ref().filter(|_| data && !half) {
         let source = backup::source(desired, observed, order).map_err(|error| {
             Error::refused("no safety backup can be made of what is there now")

@@ -94,7 +94,7 @@ impl Fake {
             "info" => json!({ "NCPU": 2, "MemTotal": self.memory, "DockerRootDir": self.root_dir, "OSType": "linux" }),
             "containers/json" => json!(self.containers),
             "volumes" => json!({ "Volumes": self.volumes }),
-            "networks" | "images/json" => json!([]),
+            "networks" => json!([]),
             _ => return None,
         })
     }

@@ -198,14 +198,14 @@ fn a_service_gets_a_new_certificate_from_the_same_ca() {
      1  stop container demo-puppetserver-1  (its CA issues certificates while it is down)
      2  remember credentials  (until they are issued, nothing is)
      3  issue credentials  (asked to issue anew)  after 0,1,2
-     4  remember credentials  (so that it is issued once)  after 3
-     5  start container demo-puppetdb-1  (it was stopped for its certificate)  after 3
-     6  wait for container demo-puppetdb-1  (it starts)  after 5
-     7  start container demo-puppetserver-1  (it was stopped for its CA)  after 3
-     8  wait for container demo-puppetserver-1  (it starts)  after 7
-     9  give the revocation list to container demo-postgres-1  (the old certificate is on it)  after 6,8
-    10  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 2,4,6,8,9
-    11  remember record  (so that it is proved once)  after 10
+     4  start container demo-puppetdb-1  (it was stopped for its certificate)  after 3
+     5  wait for container demo-puppetdb-1  (it starts)  after 4
+     6  start container demo-puppetserver-1  (it was stopped for its CA)  after 3
+     7  wait for container demo-puppetserver-1  (it starts)  after 6
+     8  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 3,5,7
+     9  remember credentials  (so that it is issued once)  after 2,3,8
+    10  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 2,5,7,8,9
+    11  remember record  (so that it is proved once)  after 9,10
     ");
     engine.carry_out(&plan);
     assert!(reconcile(&desired, &engine.observed).unwrap().is_empty());
@@ -216,11 +216,15 @@ fn an_interrupted_reissue_is_taken_up_by_up() {
     let (desired, engine) = running("");
     let plan = reissue(&desired, &engine.observed, &["puppetdb".into()]).unwrap();
     let issued = plan.steps.iter().position(|s| s.action.kind() == "issue_credentials").unwrap();
-    for done in [issued, issued + 1] {
+    let recorded = plan.steps.iter().rposition(|s| s.action.kind() == "record_issued").unwrap();
+    for done in issued..=recorded {
         let mut engine = engine.clone();
         plan.steps[..done].iter().for_each(|s| engine.apply(&s.action));
         let again = reconcile(&desired, &engine.observed).unwrap();
-        assert!(again.steps.iter().any(|s| s.action.kind() == "issue_credentials"), "{}", text(&desired, &again));
+        // Until everybody has been told that the old one is revoked, it is not over.
+        for kind in ["issue_credentials", "push_crl"] {
+            assert!(again.steps.iter().any(|s| s.action.kind() == kind), "{done}: {}", text(&desired, &again));
+        }
         engine.carry_out(&again);
         assert!(reconcile(&desired, &engine.observed).unwrap().is_empty());
     }

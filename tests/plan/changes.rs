@@ -48,13 +48,15 @@ fn another_name_of_the_server_is_issued_by_the_same_ca() {
      1  remove container demo-puppetserver-1  (its configuration changed)  after 0
      2  remember credentials  (the old names hold no longer)
      3  issue credentials  (certificate names changed)  after 1,2
-     4  remember credentials  (so that it is issued once)  after 3
-     5  write configuration into volume puppetserver-config  (its configuration changed)  after 1
-     6  create container demo-puppetserver-1  (its configuration changed)  after 1,3,5
-     7  start container demo-puppetserver-1  (it is new)  after 6
-     8  wait for container demo-puppetserver-1  (it starts)  after 7
-     9  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,2,4,8
-    10  remember record  (so that it is proved once)  after 9
+     4  write configuration into volume puppetserver-config  (its configuration changed)  after 1
+     5  create container demo-puppetserver-1  (its configuration changed)  after 1,3,4
+     6  start container demo-puppetserver-1  (it is new)  after 5
+     7  wait for container demo-puppetserver-1  (it starts)  after 6
+     8  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 3,7
+     9  give the revocation list to container demo-puppetdb-1  (what was issued anew is revoked there)  after 3,7
+    10  remember credentials  (so that it is issued once)  after 2,3,8,9
+    11  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,2,7,8,9,10
+    12  remember record  (so that it is proved once)  after 10,11
     ");
     engine.up(&desired);
     engine.check(&desired);
@@ -73,7 +75,7 @@ fn one_more_agent_enrols_while_the_primary_runs() {
     4  start container demo-agent-2  (it is new)  after 3
     5  wait for container demo-agent-2  (it starts)  after 4
     6  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 2,5
-    7  remember record  (so that it is proved once)  after 6
+    7  remember record  (so that it is proved once)  after 2,6
     ");
     engine.up(&desired);
     assert_eq!(up(&desired, &engine), "nothing to do\n");
@@ -160,13 +162,15 @@ fn a_change_to_the_users_code_makes_the_server_anew_and_keeps_the_old_volume() {
      1  remove container demo-puppetserver-1  (its configuration changed)  after 0
      2  remember credentials  (the old names hold no longer)
      3  issue credentials  (certificate names changed)  after 1,2
-     4  remember credentials  (so that it is issued once)  after 3
-     5  write configuration into volume puppetserver-config  (its configuration changed)  after 1
-     6  create container demo-puppetserver-1  (its configuration changed)  after 1,3,5
-     7  start container demo-puppetserver-1  (it is new)  after 6
-     8  wait for container demo-puppetserver-1  (it starts)  after 7
-     9  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,2,4,8
-    10  remember record  (so that it is proved once)  after 9
+     4  write configuration into volume puppetserver-config  (its configuration changed)  after 1
+     5  create container demo-puppetserver-1  (its configuration changed)  after 1,3,4
+     6  start container demo-puppetserver-1  (it is new)  after 5
+     7  wait for container demo-puppetserver-1  (it starts)  after 6
+     8  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 3,7
+     9  give the revocation list to container demo-puppetdb-1  (what was issued anew is revoked there)  after 3,7
+    10  remember credentials  (so that it is issued once)  after 2,3,8,9
+    11  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,2,7,8,9,10
+    12  remember record  (so that it is proved once)  after 10,11
     ");
 }
 

@@ -21,14 +21,14 @@ fn code_is_there_before_the_server_starts_for_the_first_time() {
     let mut engine = Engine::with_images(&desired);
     assert_snapshot!(about_code(&up(&desired, &engine)), @"
      5  create volume code  (no such volume)  after 3
-    16  fetch and check code  (nothing was deployed yet)  after 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+    16  fetch and check code  (nothing was deployed yet)  after 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14
     17  serve code  (what was staged is well)  after 16
-    18  remember record  (so that `up` does not deploy again)  after 17
-    28  create container demo-puppetserver-1  (no container)  after 0,2,3,5,10,11,12,27
-    29  start container demo-puppetserver-1  (it is new)  after 17,28
-    30  wait for container demo-puppetserver-1  (it starts)  after 14,29
-    34  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 15,18,22,26,30,33
-    35  remember record  (so that it is proved once)  after 34
+    27  create container demo-puppetserver-1  (no container)  after 0,2,3,5,10,11,12,26
+    28  start container demo-puppetserver-1  (it is new)  after 17,27
+    29  wait for container demo-puppetserver-1  (it starts)  after 14,28
+    33  remember record  (so that `up` does not deploy again)  after 15,17
+    34  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 15,21,25,29,32,33
+    35  remember record  (so that it is proved once)  after 33,34
     ");
     engine.up(&desired);
     assert_eq!(up(&desired, &engine), "nothing to do\n");
@@ -40,14 +40,14 @@ fn the_old_server_goes_only_after_the_new_code_has_come() {
     assert_snapshot!(about_code(&up(&platform(REPO), &engine)), @"
      0  fetch and check code  (nothing was deployed yet)
      1  serve code  (what was staged is well)  after 0
-     2  remember record  (so that `up` does not deploy again)  after 1
-     3  stop container demo-puppetserver-1  (its configuration changed)  after 1
-     4  remove container demo-puppetserver-1  (its configuration changed)  after 3
-     6  create container demo-puppetserver-1  (its configuration changed)  after 4,5
-     7  start container demo-puppetserver-1  (it is new)  after 1,6
-     8  wait for container demo-puppetserver-1  (it starts)  after 7
-     9  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 2,4,8
-    10  remember record  (so that it is proved once)  after 9
+     2  stop container demo-puppetserver-1  (its configuration changed)  after 1
+     3  remove container demo-puppetserver-1  (its configuration changed)  after 2
+     5  create container demo-puppetserver-1  (its configuration changed)  after 3,4
+     6  start container demo-puppetserver-1  (it is new)  after 1,5
+     7  wait for container demo-puppetserver-1  (it starts)  after 6
+     8  remember record  (so that `up` does not deploy again)  after 1
+     9  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 3,7,8
+    10  remember record  (so that it is proved once)  after 8,9
     ");
 }
 
@@ -58,10 +58,10 @@ fn a_lost_volume_and_another_repository_are_deployed_again() {
     assert_snapshot!(about_code(&up(&other, &engine)), @"
     0  fetch and check code  (the control repository is another one)
     1  serve code  (what was staged is well)  after 0
-    2  remember record  (so that `up` does not deploy again)  after 1
-    3  flush the environments of container demo-puppetserver-1  (it may keep what was served before)  after 1
+    2  flush the environments of container demo-puppetserver-1  (it may keep what was served before)  after 1
+    3  remember record  (so that `up` does not deploy again)  after 1,2
     4  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 2,3
-    5  remember record  (so that it is proved once)  after 4
+    5  remember record  (so that it is proved once)  after 3,4
     ");
     engine.remove_container("demo-puppetserver-1");
     engine.remove_volume("demo_code");
@@ -75,8 +75,8 @@ fn a_deployment_is_staged_then_served_then_told_to_the_servers() {
     assert_snapshot!(text(&desired, &plan), @"
     0  fetch and check code  (asked to deploy)
     1  serve code  (what was staged is well)  after 0
-    2  remember record  (so that `up` does not deploy again)  after 1
-    3  flush the environments of container demo-puppetserver-1  (it may keep what was served before)  after 1
+    2  flush the environments of container demo-puppetserver-1  (it may keep what was served before)  after 1
+    3  remember record  (so that `up` does not deploy again)  after 1,2
     ");
     engine.carry_out(&plan);
     assert_eq!(up(&desired, &engine), "nothing to do\n");

@@ -43,7 +43,7 @@ fn with_images_everything_is_made_from_the_ground_up() {
     29  start container demo-agent-1  (it is new)  after 28
     30  wait for container demo-agent-1  (it starts)  after 14,29
     31  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 15,19,23,27,30
-    32  remember record  (so that it is proved once)  after 31
+    32  remember record  (so that it is proved once)  after 15,31
     ");
 }
 

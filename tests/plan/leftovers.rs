@@ -42,24 +42,24 @@ fn half_of_the_volumes() {
      4  create volume puppetserver-data  (no such volume)
      5  create volume puppetserver-ssl  (no such volume)
      6  issue credentials  (no record of what was issued)  after 0,1,2,3,4,5
-     7  remember credentials  (so that it is issued once)  after 6
-     8  write configuration into volume postgres-config  (for its first start)
-     9  create container demo-postgres-1  (no container)  after 0,6,8
-    10  start container demo-postgres-1  (it is new)  after 9
-    11  wait for container demo-postgres-1  (it starts)  after 10
-    12  write configuration into volume puppetdb-config  (for its first start)  after 1
-    13  create container demo-puppetdb-1  (no container)  after 1,2,6,12
-    14  start container demo-puppetdb-1  (it is new)  after 13
-    15  wait for container demo-puppetdb-1  (it starts)  after 14
-    16  write configuration into volume puppetserver-config  (for its first start)  after 3
-    17  create container demo-puppetserver-1  (no container)  after 3,4,5,6,16
-    18  start container demo-puppetserver-1  (it is new)  after 17
-    19  wait for container demo-puppetserver-1  (it starts)  after 18
-    20  create container demo-agent-1  (no container)  after 6
-    21  start container demo-agent-1  (it is new)  after 20
-    22  wait for container demo-agent-1  (it starts)  after 21
-    23  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 7,11,15,19,22
-    24  remember record  (so that it is proved once)  after 23
+     7  write configuration into volume postgres-config  (for its first start)
+     8  create container demo-postgres-1  (no container)  after 0,6,7
+     9  start container demo-postgres-1  (it is new)  after 8
+    10  wait for container demo-postgres-1  (it starts)  after 9
+    11  write configuration into volume puppetdb-config  (for its first start)  after 1
+    12  create container demo-puppetdb-1  (no container)  after 1,2,6,11
+    13  start container demo-puppetdb-1  (it is new)  after 12
+    14  wait for container demo-puppetdb-1  (it starts)  after 13
+    15  write configuration into volume puppetserver-config  (for its first start)  after 3
+    16  create container demo-puppetserver-1  (no container)  after 3,4,5,6,15
+    17  start container demo-puppetserver-1  (it is new)  after 16
+    18  wait for container demo-puppetserver-1  (it starts)  after 17
+    19  create container demo-agent-1  (no container)  after 6
+    20  start container demo-agent-1  (it is new)  after 19
+    21  wait for container demo-agent-1  (it starts)  after 20
+    22  remember credentials  (so that it is issued once)  after 6
+    23  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 10,14,18,21,22
+    24  remember record  (so that it is proved once)  after 22,23
     ");
 }
 
@@ -69,24 +69,24 @@ fn certificates_half_issued() {
     assert_snapshot!(goes_on(killed), @"
      0  remove container demo-provision  (left over from an interrupted run)
      1  issue credentials  (no record of what was issued)  after 0
-     2  remember credentials  (so that it is issued once)  after 1
-     3  write configuration into volume postgres-config  (for its first start)  after 0
-     4  create container demo-postgres-1  (no container)  after 1,3
-     5  start container demo-postgres-1  (it is new)  after 4
-     6  wait for container demo-postgres-1  (it starts)  after 5
-     7  write configuration into volume puppetdb-config  (for its first start)  after 0
-     8  create container demo-puppetdb-1  (no container)  after 1,7
-     9  start container demo-puppetdb-1  (it is new)  after 8
-    10  wait for container demo-puppetdb-1  (it starts)  after 9
-    11  write configuration into volume puppetserver-config  (for its first start)  after 0
-    12  create container demo-puppetserver-1  (no container)  after 1,11
-    13  start container demo-puppetserver-1  (it is new)  after 12
-    14  wait for container demo-puppetserver-1  (it starts)  after 13
-    15  create container demo-agent-1  (no container)  after 1
-    16  start container demo-agent-1  (it is new)  after 15
-    17  wait for container demo-agent-1  (it starts)  after 16
-    18  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0,2,6,10,14,17
-    19  remember record  (so that it is proved once)  after 18
+     2  write configuration into volume postgres-config  (for its first start)  after 0
+     3  create container demo-postgres-1  (no container)  after 1,2
+     4  start container demo-postgres-1  (it is new)  after 3
+     5  wait for container demo-postgres-1  (it starts)  after 4
+     6  write configuration into volume puppetdb-config  (for its first start)  after 0
+     7  create container demo-puppetdb-1  (no container)  after 1,6
+     8  start container demo-puppetdb-1  (it is new)  after 7
+     9  wait for container demo-puppetdb-1  (it starts)  after 8
+    10  write configuration into volume puppetserver-config  (for its first start)  after 0
+    11  create container demo-puppetserver-1  (no container)  after 1,10
+    12  start container demo-puppetserver-1  (it is new)  after 11
+    13  wait for container demo-puppetserver-1  (it starts)  after 12
+    14  create container demo-agent-1  (no container)  after 1
+    15  start container demo-agent-1  (it is new)  after 14
+    16  wait for container demo-agent-1  (it starts)  after 15
+    17  remember credentials  (so that it is issued once)  after 1
+    18  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0,5,9,13,16,17
+    19  remember record  (so that it is proved once)  after 17,18
     ");
 }
 

@@ -16,15 +16,16 @@ fn the_certificate_and_password_of_puppetdb() {
      0  create volume puppetdb-config  (no such volume)
      1  stop container demo-puppetserver-1  (its CA issues certificates while it is down)
      2  issue credentials  (volume puppetdb-config is missing)  after 0,1
-     3  remember credentials  (so that it is issued once)  after 2
-     4  write configuration into volume puppetdb-config  (for its first start)  after 0
-     5  create container demo-puppetdb-1  (no container)  after 0,2,4
-     6  start container demo-puppetdb-1  (it is new)  after 5
-     7  wait for container demo-puppetdb-1  (it starts)  after 6
-     8  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
-     9  wait for container demo-puppetserver-1  (it starts)  after 8
-    10  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 3,7,9
-    11  remember record  (so that it is proved once)  after 10
+     3  write configuration into volume puppetdb-config  (for its first start)  after 0
+     4  create container demo-puppetdb-1  (no container)  after 0,2,3
+     5  start container demo-puppetdb-1  (it is new)  after 4
+     6  wait for container demo-puppetdb-1  (it starts)  after 5
+     7  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
+     8  wait for container demo-puppetserver-1  (it starts)  after 7
+     9  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 2,6,8
+    10  remember credentials  (so that it is issued once)  after 2,9
+    11  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 6,8,9,10
+    12  remember record  (so that it is proved once)  after 10,11
     ");
     engine.up(&desired);
     engine.check(&desired);
@@ -38,15 +39,16 @@ fn the_queue_of_puppetdb() {
      0  create volume puppetdb-data  (no such volume)
      1  stop container demo-puppetserver-1  (its CA issues certificates while it is down)
      2  issue credentials  (volume puppetdb-data is missing)  after 0,1
-     3  remember credentials  (so that it is issued once)  after 2
-     4  write configuration into volume puppetdb-config  (for its first start)
-     5  create container demo-puppetdb-1  (no container)  after 0,2,4
-     6  start container demo-puppetdb-1  (it is new)  after 5
-     7  wait for container demo-puppetdb-1  (it starts)  after 6
-     8  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
-     9  wait for container demo-puppetserver-1  (it starts)  after 8
-    10  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 3,7,9
-    11  remember record  (so that it is proved once)  after 10
+     3  write configuration into volume puppetdb-config  (for its first start)
+     4  create container demo-puppetdb-1  (no container)  after 0,2,3
+     5  start container demo-puppetdb-1  (it is new)  after 4
+     6  wait for container demo-puppetdb-1  (it starts)  after 5
+     7  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
+     8  wait for container demo-puppetserver-1  (it starts)  after 7
+     9  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 2,6,8
+    10  remember credentials  (so that it is issued once)  after 2,9
+    11  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 6,8,9,10
+    12  remember record  (so that it is proved once)  after 10,11
     ");
 }
 
@@ -58,15 +60,16 @@ fn the_certificate_and_password_of_postgres() {
      0  create volume postgres-config  (no such volume)
      1  stop container demo-puppetserver-1  (its CA issues certificates while it is down)
      2  issue credentials  (volume postgres-config is missing)  after 0,1
-     3  remember credentials  (so that it is issued once)  after 2
-     4  write configuration into volume postgres-config  (for its first start)  after 0
-     5  create container demo-postgres-1  (no container)  after 0,2,4
-     6  start container demo-postgres-1  (it is new)  after 5
-     7  wait for container demo-postgres-1  (it starts)  after 6
-     8  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
-     9  wait for container demo-puppetserver-1  (it starts)  after 8
-    10  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 3,7,9
-    11  remember record  (so that it is proved once)  after 10
+     3  write configuration into volume postgres-config  (for its first start)  after 0
+     4  create container demo-postgres-1  (no container)  after 0,2,3
+     5  start container demo-postgres-1  (it is new)  after 4
+     6  wait for container demo-postgres-1  (it starts)  after 5
+     7  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
+     8  wait for container demo-puppetserver-1  (it starts)  after 7
+     9  give the revocation list to container demo-puppetdb-1  (what was issued anew is revoked there)  after 2,6,8
+    10  remember credentials  (so that it is issued once)  after 2,9
+    11  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 6,8,9,10
+    12  remember record  (so that it is proved once)  after 10,11
     ");
     engine.up(&desired);
     engine.check(&desired);
@@ -81,14 +84,16 @@ fn an_agents_certificate() {
      0  create volume agent-1  (no such volume)
      1  stop container demo-puppetserver-1  (its CA issues certificates while it is down)
      2  issue credentials  (volume agent-1 is missing)  after 0,1
-     3  remember credentials  (so that it is issued once)  after 2
-     4  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
-     5  wait for container demo-puppetserver-1  (it starts)  after 4
-     6  create container demo-agent-1  (no container)  after 0,2
-     7  start container demo-agent-1  (it is new)  after 6
-     8  wait for container demo-agent-1  (it starts)  after 7
-     9  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 3,5,8
-    10  remember record  (so that it is proved once)  after 9
+     3  start container demo-puppetserver-1  (it was stopped for its CA)  after 2
+     4  wait for container demo-puppetserver-1  (it starts)  after 3
+     5  create container demo-agent-1  (no container)  after 0,2
+     6  start container demo-agent-1  (it is new)  after 5
+     7  wait for container demo-agent-1  (it starts)  after 6
+     8  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 2,4,7
+     9  give the revocation list to container demo-puppetdb-1  (what was issued anew is revoked there)  after 2,4,7
+    10  remember credentials  (so that it is issued once)  after 2,8,9
+    11  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 4,7,8,9,10
+    12  remember record  (so that it is proved once)  after 10,11
     ");
     engine.up(&desired);
     engine.check(&desired);
@@ -105,15 +110,15 @@ fn the_secrets_while_everything_runs() {
      2  stop container demo-puppetdb-1  (its password may be made anew)
      3  stop container demo-puppetserver-1  (its CA issues certificates while it is down)
      4  issue credentials  (volume state is missing)  after 0,1,2,3
-     5  remember credentials  (so that it is issued once)  after 4
-     6  start container demo-postgres-1  (it was stopped for its password)  after 4
-     7  wait for container demo-postgres-1  (it starts)  after 6
-     8  start container demo-puppetdb-1  (it was stopped for its password)  after 4
-     9  wait for container demo-puppetdb-1  (it starts)  after 8
-    10  start container demo-puppetserver-1  (it was stopped for its CA)  after 4
-    11  wait for container demo-puppetserver-1  (it starts)  after 10
-    12  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 5,7,9,11
-    13  remember record  (so that it is proved once)  after 12
+     5  start container demo-postgres-1  (it was stopped for its password)  after 4
+     6  wait for container demo-postgres-1  (it starts)  after 5
+     7  start container demo-puppetdb-1  (it was stopped for its password)  after 4
+     8  wait for container demo-puppetdb-1  (it starts)  after 7
+     9  start container demo-puppetserver-1  (it was stopped for its CA)  after 4
+    10  wait for container demo-puppetserver-1  (it starts)  after 9
+    11  remember credentials  (so that it is issued once)  after 4
+    12  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 6,8,10,11
+    13  remember record  (so that it is proved once)  after 11,12
     ");
     engine.up(&desired);
     engine.check(&desired);
@@ -129,16 +134,16 @@ fn the_record() {
      1  stop container demo-puppetdb-1  (its password may be made anew)
      2  stop container demo-puppetserver-1  (its CA issues certificates while it is down)
      3  issue credentials  (no record of what was issued)  after 0,1,2
-     4  remember credentials  (so that it is issued once)  after 3
-     5  start container demo-postgres-1  (it was stopped for its password)  after 3
-     6  wait for container demo-postgres-1  (it starts)  after 5
-     7  start container demo-puppetdb-1  (it was stopped for its password)  after 3
-     8  wait for container demo-puppetdb-1  (it starts)  after 7
-     9  start container demo-puppetserver-1  (it was stopped for its CA)  after 3
-    10  wait for container demo-puppetserver-1  (it starts)  after 9
-    11  wait for container demo-agent-1  (not seen ready since it started)
-    12  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 4,6,8,10,11
-    13  remember record  (so that it is proved once)  after 12
+     4  start container demo-postgres-1  (it was stopped for its password)  after 3
+     5  wait for container demo-postgres-1  (it starts)  after 4
+     6  start container demo-puppetdb-1  (it was stopped for its password)  after 3
+     7  wait for container demo-puppetdb-1  (it starts)  after 6
+     8  start container demo-puppetserver-1  (it was stopped for its CA)  after 3
+     9  wait for container demo-puppetserver-1  (it starts)  after 8
+    10  wait for container demo-agent-1  (not seen ready since it started)
+    11  remember credentials  (so that it is issued once)  after 3
+    12  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 5,7,9,10,11
+    13  remember record  (so that it is proved once)  after 11,12
     ");
 }
 
@@ -226,7 +231,7 @@ fn the_ca_with_every_certificate_is_a_new_beginning() {
     20  start container demo-agent-1  (it is new)  after 19
     21  wait for container demo-agent-1  (it starts)  after 5,20
     22  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 6,10,14,18,21
-    23  remember record  (so that it is proved once)  after 22
+    23  remember record  (so that it is proved once)  after 6,22
     ");
     engine.up(&desired);
     engine.check(&desired);

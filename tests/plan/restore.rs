@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use pupperware::backup::Part;
 use pupperware::desired::Desired;
+use pupperware::desired::credentials::DATABASE_PASSWORD;
 use pupperware::engine::found::ContainerState;
 use pupperware::observed::Observed;
 use pupperware::plan::backup::Order;
@@ -104,52 +105,52 @@ fn a_disaster_is_undone() {
     let mut engine = Engine::with_images(&desired);
     engine.lock();
     let plan = planned(&desired, &engine.observed, &everything());
-    assert_snapshot!(text(&desired, &plan), @r#"
-      0  mark as half-restored in record  (until all data is back, nothing else may start it)
-      1  create volume agent-1  (for what is in the archive)  after 0
-      2  put back volume agent-1  (from the archive)  after 1
-      3  create volume ca  (for what is in the archive)  after 0
-      4  put back volume ca  (from the archive)  after 3
-      5  settle certificate authority  (it may have signed since the archive was made)  after 4
-      6  create volume code  (for what is in the archive)  after 0
-      7  put back volume code  (from the archive)  after 6
-      8  create volume postgres-config  (for what is in the archive)  after 0
-      9  put back volume postgres-config  (from the archive)  after 8
-     10  create volume puppetdb-config  (for what is in the archive)  after 0
-     11  put back volume puppetdb-config  (from the archive)  after 10
-     12  create volume puppetserver-data  (for what is in the archive)  after 0
-     13  put back volume puppetserver-data  (from the archive)  after 12
-     14  create volume puppetserver-ssl  (for what is in the archive)  after 0
-     15  put back volume puppetserver-ssl  (from the archive)  after 14
-     16  put back volume state  (from the archive)  after 0
-     17  create network demo_back  (no such network)  after 0
-     18  create network demo_data  (no such network)  after 0
-     19  create network demo_front  (no such network)  after 0
-     20  create volume postgres-data  (no such volume)  after 0
-     21  create volume puppetdb-data  (no such volume)  after 0
-     22  create volume puppetserver-config  (no such volume)  after 0
-     23  issue credentials  (no record of what was issued)  after 0,2,4,5,7,9,11,13,15,16,20,21,22
-     24  remember credentials  (so that it is issued once)  after 0,23
-     25  write configuration into volume postgres-config  (for its first start)  after 0,9
-     26  create container demo-postgres-1  (no container)  after 0,18,20,23,25
-     27  start container demo-postgres-1  (it is new)  after 0,26
-     28  wait for container demo-postgres-1  (it starts)  after 0,27
-     29  write configuration into volume puppetdb-config  (for its first start)  after 0,11
-     30  create container demo-puppetdb-1  (no container)  after 0,17,18,21,23,29
-     31  put back database puppetdb  (from the archive)  after 28
-     32  start container demo-puppetdb-1  (it is new)  after 0,30,31
-     33  wait for container demo-puppetdb-1  (it starts)  after 0,32
-     34  write configuration into volume puppetserver-config  (for its first start)  after 0,22
-     35  create container demo-puppetserver-1  (no container)  after 0,17,19,22,23,34
-     36  start container demo-puppetserver-1  (it is new)  after 0,31,35
-     37  wait for container demo-puppetserver-1  (it starts)  after 0,36
-     38  create container demo-agent-1  (no container)  after 0,19,23
-     39  start container demo-agent-1  (it is new)  after 0,38
-     40  wait for container demo-agent-1  (it starts)  after 0,39
-     41  remove the mark in record  (all data is back)  after 2,4,5,7,9,11,13,15,16,24,31
-     42  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0,24,28,33,37,40,41
-     43  remember record  (so that it is proved once)  after 0,42
-    "#);
+    assert_snapshot!(text(&desired, &plan), @"
+     0  mark as half-restored in record  (until all data is back, nothing else may start it)
+     1  create volume agent-1  (for what is in the archive)  after 0
+     2  put back volume agent-1  (from the archive)  after 1
+     3  create volume ca  (for what is in the archive)  after 0
+     4  put back volume ca  (from the archive)  after 3
+     5  settle certificate authority  (it may have signed since the archive was made)  after 4
+     6  create volume code  (for what is in the archive)  after 0
+     7  put back volume code  (from the archive)  after 6
+     8  create volume postgres-config  (for what is in the archive)  after 0
+     9  put back volume postgres-config  (from the archive)  after 8
+    10  create volume puppetdb-config  (for what is in the archive)  after 0
+    11  put back volume puppetdb-config  (from the archive)  after 10
+    12  create volume puppetserver-data  (for what is in the archive)  after 0
+    13  put back volume puppetserver-data  (from the archive)  after 12
+    14  create volume puppetserver-ssl  (for what is in the archive)  after 0
+    15  put back volume puppetserver-ssl  (from the archive)  after 14
+    16  put back volume state  (from the archive)  after 0
+    17  create network demo_back  (no such network)  after 0
+    18  create network demo_data  (no such network)  after 0
+    19  create network demo_front  (no such network)  after 0
+    20  create volume postgres-data  (no such volume)  after 0
+    21  create volume puppetdb-data  (no such volume)  after 0
+    22  create volume puppetserver-config  (no such volume)  after 0
+    23  issue credentials  (no record of what was issued)  after 0,2,4,5,7,9,11,13,15,16,20,21,22
+    24  write configuration into volume postgres-config  (for its first start)  after 0,9
+    25  create container demo-postgres-1  (no container)  after 0,18,20,23,24
+    26  start container demo-postgres-1  (it is new)  after 0,25
+    27  wait for container demo-postgres-1  (it starts)  after 0,26
+    28  write configuration into volume puppetdb-config  (for its first start)  after 0,11
+    29  create container demo-puppetdb-1  (no container)  after 0,17,18,21,23,28
+    30  put back database puppetdb  (from the archive)  after 27
+    31  start container demo-puppetdb-1  (it is new)  after 0,29,30
+    32  wait for container demo-puppetdb-1  (it starts)  after 0,31
+    33  write configuration into volume puppetserver-config  (for its first start)  after 0,22
+    34  create container demo-puppetserver-1  (no container)  after 0,17,19,22,23,33
+    35  start container demo-puppetserver-1  (it is new)  after 0,30,34
+    36  wait for container demo-puppetserver-1  (it starts)  after 0,35
+    37  create container demo-agent-1  (no container)  after 0,19,23
+    38  start container demo-agent-1  (it is new)  after 0,37
+    39  wait for container demo-agent-1  (it starts)  after 0,38
+    40  remember credentials  (so that it is issued once)  after 0,23
+    41  remove the mark in record  (all data is back)  after 2,4,5,7,9,11,13,15,16,30,40
+    42  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0,27,32,36,39,40,41
+    43  remember record  (so that it is proved once)  after 0,40,41,42
+    ");
     assert!(losses(&plan).is_empty(), "there is nothing to lose");
     let issue = at(&plan, "issue_credentials", "credentials");
     for key in ["ca", "code", "state", "puppetserver-ssl"] {
@@ -257,4 +258,41 @@ fn refusals_name_the_next_command() {
     exit 6: there is no platform demo to put a part of /srv/demo.pupperware into
     hint: leave out `--only` to put everything back
     "#);
+}
+
+/// It is served as it was: its repository may be gone, and today's branches are not what was backed up.
+#[test]
+fn restored_code_is_not_deployed_over() {
+    let desired = platform("code: { control_repo: { url: \"https://git.example.com/control.git\" } }");
+    let mut engine = Engine::with_images(&desired);
+    engine.lock();
+    let plan = planned(&desired, &engine.observed, &everything());
+    assert!(!plan.steps.iter().any(|s| s.action.kind() == "stage_code"), "{}", text(&desired, &plan));
+    engine.carry_out(&plan);
+    assert!(reconcile(&desired, &engine.observed).unwrap().is_empty());
+}
+
+#[test]
+fn an_interrupted_rotation_waits_for_what_is_put_back() {
+    let (desired, mut engine) = running("");
+    engine.observed.record.as_mut().unwrap().rotating = Some(DATABASE_PASSWORD.into());
+    let plan = planned(&desired, &engine.observed, &everything());
+    let renewed = at(&plan, "renew_secret", DATABASE_PASSWORD);
+    for volume in ["state", "puppetdb-config", "postgres-config"] {
+        assert!(after(&plan, renewed, at(&plan, "restore_volume", volume)), "{}", text(&desired, &plan));
+    }
+}
+
+/// There is nothing to back up from, and the database that lives is newer than the archive's.
+#[test]
+fn a_lost_ca_does_not_cost_the_rest_without_a_word() {
+    let (desired, mut engine) = running("");
+    engine.carry_out(&pupperware::plan::down(&engine.observed.clone(), &[]).unwrap());
+    engine.remove_volume("demo_ca");
+    assert_snapshot!(failure(&restore(&desired, &engine.observed, &everything()).unwrap_err()), @"
+    exit 6: no safety backup can be made of what is there now: its CA is missing
+    hint: give up what is there now with `--no-safety-backup`
+    ");
+    let what = Restoration { safety: None, ..everything() };
+    assert!(restore(&desired, &engine.observed, &what).is_ok());
 }

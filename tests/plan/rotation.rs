@@ -20,9 +20,9 @@ fn a_rotation_restarts_puppetdb_and_nothing_else() {
     3  stop container demo-puppetdb-1  (it knows the old password)  after 2
     4  start container demo-puppetdb-1  (it was stopped for its password)  after 3
     5  wait for container demo-puppetdb-1  (it starts)  after 4
-    6  remember rotation of puppetdb-password  (all have the new one)  after 1,5
+    6  remember rotation of puppetdb-password  (all have the new one)  after 0,1,5
     7  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0,5,6
-    8  remember record  (so that it is proved once)  after 7
+    8  remember record  (so that it is proved once)  after 6,7
     ");
     engine.carry_out(&plan);
     assert_ne!(engine.password("postgres"), old);
@@ -47,7 +47,7 @@ fn up_finishes_a_rotation_that_was_killed() {
     5  wait for container demo-puppetdb-1  (it starts)  after 4
     6  remember rotation of puppetdb-password  (all have the new one)  after 1,5
     7  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0,5,6
-    8  remember record  (so that it is proved once)  after 7
+    8  remember record  (so that it is proved once)  after 6,7
     ");
     engine.up(&desired);
     engine.check(&desired);

@@ -1,6 +1,8 @@
 //! What the engine itself tells: how containers are made, networks, neighbours, images. And the texts in which a secret
 //! may show, for `volumes` to compare.
 
+use std::collections::VecDeque;
+
 use crate::audit::model::{Container, Evidence, Image, Neighbour, Network, Surface, Wanted};
 use crate::desired::labels;
 use crate::engine::found::{ContainerSettings, FoundContainer};
@@ -138,15 +140,17 @@ async fn log(ground: &Ground<'_>, container: &str) -> Result<Vec<String>, String
         since: None,
         timestamps: false,
     };
-    let (mut lines, mut bytes) = (Vec::new(), 0);
+    let (mut lines, mut bytes) = (VecDeque::new(), 0);
     let mut keep = |line: LogLine| {
         bytes += line.text.len();
-        if bytes < LOG_BYTES {
-            lines.push(line.text.to_owned());
+        lines.push_back(line.text.to_owned());
+        // The newest are kept.
+        while bytes > LOG_BYTES {
+            bytes -= lines.pop_front().map_or(bytes, |oldest| oldest.len());
         }
     };
     ground.engine.logs(&query, &mut keep).await.map_err(|e| e.to_string())?;
-    Ok(lines)
+    Ok(lines.into())
 }
 
 /// The command lines of all processes, as `docker top` would show them.

@@ -48,13 +48,13 @@ static CRL_STALE: Rule = Rule {
     id: "crl-stale",
     severity: Severity::High,
     title: "a service has another list of revoked certificates than the CA: it may still take one",
-    remedy: "bring the CA's list to the services: docs/concepts/certificates.md tells how",
+    remedy: "bring the CA's list to the services with `pupperware ca crl`",
 };
 static CRL_EXPIRES: Rule = Rule {
     id: "crl-expires-soon",
     severity: Severity::High,
     title: "a list of revoked certificates is near its end or past it: then every connection is refused",
-    remedy: "have the CA make a new one, which each revocation does, and bring it to the services: docs/concepts/certificates.md",
+    remedy: "`pupperware ca crl` has the CA make a new one, and brings it to the services",
 };
 static AUTOSIGN_EVERYBODY: Rule = Rule {
     id: "autosign-everybody",

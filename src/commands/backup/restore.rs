@@ -83,7 +83,11 @@ fn context(global: &GlobalArgs, args: &BackupRestoreArgs, archive: &Archive, rep
     // A part is put into a platform that is there, with the configuration that it has.
     if context.settings.config_file.is_none() && args.only.is_empty() && !args.change.dry_run {
         put_configuration_back(&context, archive)?;
-        context = Context::new(global, &Extra::default(), report)?;
+        // Keys and scripts that it names are not in the archive; `up` asks for them. A code directory has to be there.
+        context = Context::new(global, &Extra { elsewhere: true, ..Extra::default() }, report)?;
+        if context.settings.config.code.dir.is_some() {
+            context = Context::new(global, &Extra::default(), report)?;
+        }
     }
     if context.project() == theirs {
         return Ok(context);

@@ -93,13 +93,17 @@ async fn restored(global: &GlobalArgs, args: &BackupVerifyArgs, archive: &Archiv
     proved.and(removed)
 }
 
-/// Settings from the archive's file, also where its code directory is not on this machine: an empty one stands for it.
+/// Settings from the archive's file, whatever of what it names is on this machine. An empty directory stands for its
+/// code directory; code from a control repository is in the archive.
 fn anywhere(global: &GlobalArgs, folder: &Path, report: &Report) -> Result<Context> {
-    Context::new(global, &Extra::default(), report).or_else(|error| {
-        let code = folder.join("code");
-        std::fs::create_dir(&code).map_err(|e| Error::failed("cannot make a temporary directory").because(e))?;
-        Context::new(global, &Extra { code: Some(&code), ..Extra::default() }, report).map_err(|_| error)
-    })
+    let context = Context::new(global, &Extra { elsewhere: true, ..Extra::default() }, report)?;
+    if context.settings.config.code.dir.is_none() {
+        return Ok(context);
+    }
+    let code = folder.join("code");
+    std::fs::create_dir_all(code.join("environments/production"))
+        .map_err(|e| Error::failed("cannot make a temporary directory").because(e))?;
+    Context::new(global, &Extra { code: Some(&code), elsewhere: true, ..Extra::default() }, report)
 }
 
 async fn prove(context: &Context, platform: &Platform, archive: &Archive, timeout: Duration) -> Result<()> {

@@ -160,6 +160,9 @@ impl Ca<'_> {
 
     /// The token is made here, because it is shown here; the platform gets its hash.
     async fn token(&self, args: &TokenArgs) -> Result<u8> {
+        if args.change.timings && !args.change.dry_run {
+            return Err(Error::usage("the token is all that this prints").hint("leave out `--timings`"));
+        }
         let token = hex(&random::<32>()?);
         let hash = hex(&Sha256::digest(token.as_bytes()));
         let desired = &self.platform.desired;

@@ -15,7 +15,7 @@ use crate::puppet::{api, puppetdb};
 use crate::report::exposition::Exposition;
 
 /// How long a service may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Where figures come from.
 pub(super) struct Source {
@@ -42,7 +42,7 @@ impl Source {
     /// # Errors
     /// The engine's.
     pub(super) async fn gather(&self) -> Result<Exposition> {
-        let observed = observed::snapshot(&self.engine, &self.project).await?;
+        let observed = observed::snapshot(&self.engine, &self.project, &[]).await?;
         let status = Status::of(&self.project, &observed, Drift::unknown());
         let mut text = Exposition::default();
         platform(&mut text, &status);

@@ -65,7 +65,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &SupportBundleArgs, report: &
         return Err(exists(&path));
     }
     let file = draft(&path)?;
-    let observed = match observed::snapshot(&engine, &project).await {
+    let observed = match observed::snapshot(&engine, &project, &[]).await {
         // Nearly all that would be in it is the engine's.
         Err(error) if error.kind == Kind::Engine => return Err(error),
         other => other,

@@ -26,6 +26,9 @@ pub enum Transport {
 pub const PASSWORD: &str = "there is a password in the URL, where everybody sees it";
 /// Where the scheme of a URL ends.
 const SCHEME: &str = "://";
+/// What tokens of the usual hosts begin with, and the longest user name.
+const TOKENS: [&str; 7] = ["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "ATBB"];
+const LONGEST_USER: usize = 39;
 
 impl RepositoryUrl {
     /// The text.
@@ -73,6 +76,11 @@ impl Setting for RepositoryUrl {
                 return Err(Refusal::new(format!("git cannot be asked by {} here", quote(scheme))).suggest(example));
             }
             let authority = rest.split('/').next().unwrap_or_default();
+            let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+            if user.len() > LONGEST_USER || TOKENS.iter().any(|start| user.starts_with(start)) {
+                return Err(Refusal::new("the user name in it looks like a token")
+                    .suggest("put it into a file of mode 0600, and name that file with `token`"));
+            }
             if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
                 // Not quoted: what is shown here may be logged.
                 return Err(
@@ -80,7 +88,9 @@ impl Setting for RepositoryUrl {
                 );
             }
         } else if !text.split_once(':').is_some_and(|(host, path)| host.contains('@') && !path.is_empty()) {
-            return Err(Refusal::new(format!("{} is not the URL of a repository", quote(text))).suggest(example));
+            // Quoted only where no password can be in it.
+            let shown = if text.contains('@') { "this".to_owned() } else { quote(text) };
+            return Err(Refusal::new(format!("{shown} is not the URL of a repository")).suggest(example));
         }
         if let Some(bad) = text.chars().find(|c| !plain(*c)) {
             return Err(Refusal::new(format!("{} cannot be in it", quote(&bad.to_string()))).suggest(example));
