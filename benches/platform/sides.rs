@@ -80,7 +80,8 @@ impl Images {
         let list: Value =
             serde_json::from_str(&prepare(&["images", "list", "--channel", channel, "-o", "json"])).unwrap();
         prepare(&["--yes", "down", "--destroy-data", "ALL"]);
-        let ours = list["images"].as_array().unwrap().iter();
+        // A stock platform deploys no code either.
+        let ours = list["images"].as_array().unwrap().iter().filter(|i| i["component"] != "code");
         let ours = ours.map(|i| (word(&i["component"]), word(&i["reference"]))).collect();
 
         let base = format!("BASE=pupperware/debian:{suite}");
