@@ -142,7 +142,7 @@ fn break_it(platform: &Platform) -> Strangers {
         &postgres,
         "cd /etc/pupperware && sed -i '1i host all all all trust' pg_hba.conf && \
         sed -i s/TLSv1.2/TLSv1/ postgresql.conf && echo \"ssl_ciphers = 'ALL:@SECLEVEL=0'\" >> postgresql.conf && \
-        cat ssl/ca.pem > ssl/crl.pem && \
+        cat ssl/crl.pem ssl/crl.pem > /tmp/crl.pem && cat /tmp/crl.pem > ssl/crl.pem && \
         psql -U postgres -c 'ALTER ROLE puppetdb SUPERUSER' -c 'SELECT pg_reload_conf()'",
     );
     docker(&["network", "connect", &format!("{}_front", platform.project), &postgres]);
