@@ -194,8 +194,6 @@ pub struct FoundImage {
     pub labels: Labels,
     /// Size in bytes, shared layers included.
     pub size: u64,
-    /// When it was made, seconds since the epoch.
-    pub created: i64,
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ impl Engine {
                 references: i.repo_tags.into_iter().chain(i.repo_digests).flatten().collect(),
                 labels: i.config.and_then(|c| c.labels).unwrap_or_default().into_iter().collect(),
                 size: u64::try_from(i.size.unwrap_or(0)).unwrap_or(0),
-                created: 0,
             })),
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e),

@@ -25,6 +25,7 @@ static PLATFORMS: LazyLock<Vec<Desired>> = LazyLock::new(|| {
         "puppetserver: { dns_alt_names: [puppet.example.com], heap: 1g }",
         "puppetserver: { publish: 8141 }\nagents: { replicas: 2 }",
         "puppetdb: { memory: 2g }\npostgres: { memory: 1g }\nimages: { agent: registry.example.com/agent:8 }",
+        "code: { control_repo: { url: \"https://git.example.com/control.git\" } }",
     ]
     .map(platform)
     .into()
@@ -196,6 +197,7 @@ fn planned(desired: &Desired, engine: &Engine) -> Plan {
     shape.nothing_starts_before_what_it_needs(desired);
     shape.helpers_of_a_killed_run_go_first();
     shape.the_proof_comes_last();
+    shape.the_record_is_written_by_one_at_a_time();
     plan
 }
 
@@ -320,6 +322,14 @@ impl<'p> Shape<'p> {
             if let Some(removed) = provision {
                 self.precedes(removed, issue);
             }
+        }
+    }
+
+    /// Two at once would write the same record, and lose the other's part.
+    fn the_record_is_written_by_one_at_a_time(&self) {
+        let writers: Vec<&Step> = self.plan.steps.iter().filter(|s| s.action.kind().starts_with("record_")).collect();
+        for pair in writers.windows(2) {
+            self.precedes(pair[0], pair[1]);
         }
     }
 
