@@ -2,7 +2,7 @@
 //!
 //! They run the built program as a user does, each on platforms of its own (project names `pwtest-...`), and leave
 //! nothing behind. Without an engine they fail; `PUPPERWARE_ENGINE_TESTS=skip` leaves them out on purpose.
-//! One at a time, because a platform's start keeps two cores busy: a lock in `platform` sees to that.
+//! Two at a time, because a platform's start keeps two cores busy: locks in `platform` see to that.
 
 mod audit;
 mod backup;

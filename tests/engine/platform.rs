@@ -5,13 +5,14 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, TryLockError};
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// One scenario at a time.
-static TURN: Mutex<()> = Mutex::new(());
+/// Two scenarios at a time: a platform's start keeps two cores busy, and much of the rest is waiting.
+static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+static IMAGES: Once = Once::new();
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// The right to use the engine; `None` when the user asked to skip these tests.
@@ -19,7 +20,26 @@ pub fn turn() -> Option<MutexGuard<'static, ()>> {
     if std::env::var("PUPPERWARE_ENGINE_TESTS").as_deref() == Ok("skip") {
         return None;
     }
-    Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+    // Both lines' images come first: else two scenarios would make the same ones beside each other.
+    IMAGES.call_once_force(|_| {
+        let folder = tempfile::tempdir().unwrap();
+        for channel in ["stable", "lts"] {
+            let arguments = ["images", "build", "--channel", channel];
+            let mut command = Command::new(env!("CARGO_BIN_EXE_pupperware"));
+            command.current_dir(folder.path()).args(arguments).env("PUPPERWARE_PROGRESS", "plain");
+            Run::of(command.output().unwrap(), &arguments).expect(0);
+        }
+    });
+    loop {
+        for turn in &TURNS {
+            match turn.try_lock() {
+                Ok(turn) => return Some(turn),
+                Err(TryLockError::Poisoned(failed)) => return Some(failed.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// A platform under test.
