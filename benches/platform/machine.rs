@@ -9,44 +9,56 @@ use crate::figures::{median, quantile};
 /// A fixed computation may take so much longer at one time than at another before times mean nothing.
 const MOST_NOISE: f64 = 1.4;
 
+/// Entries of the table that the fixed computation walks through: 32 MiB, more than a core's caches hold. Neighbours on
+/// the same host slow down memory long before they slow down arithmetic.
+const TABLE: u32 = 1 << 23;
+/// Steps of one walk.
+const WALK: u32 = 1 << 21;
+
 /// How long a fixed computation took, now and then.
 #[derive(Default)]
-pub struct Noise(Vec<f64>);
+pub struct Noise {
+    /// Where to go from each entry; all entries are on one round.
+    table: Vec<u32>,
+    milliseconds: Vec<f64>,
+}
 
 impl Noise {
     /// Runs it once, on one processor.
     pub fn sample(&mut self) {
-        let start = Instant::now();
-        let mut state = 1_u64;
-        for _ in 0..100_000_000_u32 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if self.table.is_empty() {
+            // A linear congruence of full period.
+            self.table = (0..TABLE).map(|i| i.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) % TABLE).collect();
         }
-        std::hint::black_box(state);
-        self.0.push(start.elapsed().as_secs_f64() * 1000.0);
+        let start = Instant::now();
+        let last = (0..WALK).fold(0, |at: u32, _| self.table[at as usize]);
+        std::hint::black_box(last);
+        self.milliseconds.push(start.elapsed().as_secs_f64() * 1000.0);
     }
 
     /// True when ratios of times may be told.
     pub fn steady(&self) -> bool {
-        self.0.is_empty() || quantile(&self.0, 0.9) / quantile(&self.0, 0.1) <= MOST_NOISE
+        self.milliseconds.is_empty()
+            || quantile(&self.milliseconds, 0.9) / quantile(&self.milliseconds, 0.1) <= MOST_NOISE
     }
 
     /// For people.
     pub fn says(&self) -> String {
-        if self.0.is_empty() {
+        if self.milliseconds.is_empty() {
             return "nothing was timed".into();
         }
-        let (least, most) = (quantile(&self.0, 0.0), quantile(&self.0, 1.0));
+        let (least, most) = (quantile(&self.milliseconds, 0.0), quantile(&self.milliseconds, 1.0));
         format!(
             "noise: a fixed computation took {least:.0} to {most:.0} ms, {:.0} in the middle, n={}: {}",
-            median(&self.0),
-            self.0.len(),
+            median(&self.milliseconds),
+            self.milliseconds.len(),
             if self.steady() { "steady enough" } else { "too noisy for ratios of times" }
         )
     }
 
     /// For programs.
     pub fn json(&self) -> Value {
-        json!({ "milliseconds": self.0, "steady": self.steady() })
+        json!({ "milliseconds": self.milliseconds, "steady": self.steady() })
     }
 }
 

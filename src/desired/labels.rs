@@ -12,7 +12,8 @@ use super::hash;
 pub const PROJECT: &str = "dev.pupperware.project";
 /// Label with the hash of a container's or network's specification.
 pub const SPEC_HASH: &str = "dev.pupperware.spec-hash";
-/// Label with what an object is for: `service`, `task`, `lock`, `record`, `volume`, `network`.
+/// Label with what an object is for: `service`, `task`, `look` (a helper that only looks, beside whatever is done), `lock`,
+/// `record`, `volume`, `network`.
 pub const ROLE: &str = "dev.pupperware.role";
 /// Label with the service.
 pub const SERVICE: &str = "dev.pupperware.service";

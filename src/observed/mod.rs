@@ -63,6 +63,16 @@ impl Container {
     pub fn alive(&self) -> bool {
         matches!(self.found.state, ContainerState::Running | ContainerState::Restarting | ContainerState::Paused)
     }
+
+    /// True for a helper that nobody is busy with: a task belongs to whoever holds the lock, which is us; one that looks
+    /// takes no lock, and is somebody's for as long as it runs.
+    pub fn left_over(&self) -> bool {
+        match self.label(labels::ROLE) {
+            "task" => true,
+            "look" => !self.running(),
+            _ => false,
+        }
+    }
 }
 
 impl Observed {

@@ -298,7 +298,7 @@ fn service(
                 let mut before: Vec<usize> = plan.find("remove_container", name).into_iter().collect();
                 before.extend(plan.find("create_volume", key));
                 // An interrupted run's helper has the name of the one that carries the files now.
-                let helpers = observed.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "task");
+                let helpers = observed.containers.iter().filter(|(_, c)| c.left_over());
                 before.extend(helpers.filter_map(|(helper, _)| plan.find("remove_container", helper)));
                 let action = Action::PlaceFiles {
                     key: key.clone(),

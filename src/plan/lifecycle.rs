@@ -53,7 +53,7 @@ pub fn not_our_network(name: &str) -> Error {
 /// Removes one-shot containers that an interrupted run left. Before anything starts: one that still issues certificates
 /// must not do so beside the CA's server.
 pub(super) fn remove_tasks(plan: &mut Builder, observed: &Observed) -> Vec<usize> {
-    let tasks = observed.containers.iter().filter(|(_, c)| c.label(labels::ROLE) == "task");
+    let tasks = observed.containers.iter().filter(|(_, c)| c.left_over());
     let remove = |(name, _): (&String, &Container)| {
         let action = Action::RemoveContainer { name: name.clone(), service: None };
         plan.add(action, "left over from an interrupted run", vec![])

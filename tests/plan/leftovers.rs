@@ -1,6 +1,8 @@
 //! `up` after a run that was killed.
 
 use insta::assert_snapshot;
+use pupperware::desired::labels;
+use pupperware::engine::found::ContainerState;
 use pupperware::plan::{Action, reconcile};
 
 use crate::engine::Engine;
@@ -161,6 +163,22 @@ fn an_agent_of_smoke() {
     engine.carry_out(&plan);
     assert_snapshot!(up(&desired, &engine), @"
     0  remove container demo-smoke-1  (left over from an interrupted smoke)
+    1  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0
+    2  remember record  (so that it is proved once)  after 1
+    ");
+}
+
+#[test]
+fn a_helper_that_looks_is_left_alone_until_it_has_ended() {
+    let (desired, mut engine) = running("");
+    let mut helper = engine.container("demo-agent-1").clone();
+    helper.found.name = "demo-audit".into();
+    helper.found.labels = labels::common("demo", "look");
+    engine.observed.containers.insert("demo-audit".into(), helper);
+    assert_eq!(up(&desired, &engine), "nothing to do\n");
+    engine.set("demo-audit", ContainerState::Exited, "Exited (137) 2 minutes ago");
+    assert_snapshot!(up(&desired, &engine), @"
+    0  remove container demo-audit  (left over from an interrupted run)
     1  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 0
     2  remember record  (so that it is proved once)  after 1
     ");

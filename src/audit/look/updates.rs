@@ -37,7 +37,7 @@ async fn waiting(ground: &Ground<'_>, replica: &Replica) -> Result<String, Strin
         entrypoint: Some(["sh", "-c", SCRIPT].map(String::from).to_vec()),
         command: Some(vec![]),
         user: Some("0:0".into()),
-        labels: labels::common(ground.project(), "task"),
+        labels: labels::common(ground.project(), "look"),
         // The engine's default network: the platform's own have nothing to do with it.
         networks: vec![Attachment { network: "bridge".into(), aliases: vec![] }],
         cap_drop: vec!["ALL".into()],

@@ -53,7 +53,7 @@ fn helper(ground: &Ground<'_>) -> ContainerSpec {
         entrypoint: Some(vec!["/usr/bin/sleep".into()]),
         command: Some(vec![LIFE.into()]),
         user: Some("0:0".into()),
-        labels: labels::common(ground.project(), "task"),
+        labels: labels::common(ground.project(), "look"),
         mounts: volumes
             .map(|(name, key)| Mount {
                 source: MountSource::Volume(name.clone()),

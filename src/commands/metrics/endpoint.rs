@@ -54,22 +54,24 @@ pub(super) async fn serve(source: Source, address: SocketAddr, report: &Report) 
     }
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let slot = slots.clone().acquire_owned().await.expect("never closed");
-        tokio::select! {
+        let next = async {
+            let slot = slots.clone().acquire_owned().await.expect("never closed");
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
             () = cancel.requested() => return Ok(()),
-            accepted = listener.accept() => {
-                // A client that went away, or no file left for another: the next one may do better.
-                let Ok((stream, _)) = accepted else {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                let endpoint = endpoint.clone();
-                tokio::spawn(async move {
-                    endpoint.answer(stream).await;
-                    drop(slot);
-                });
-            }
-        }
+            next = next => next,
+        };
+        // A client that went away, or no file left for another: the next one may do better.
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let endpoint = endpoint.clone();
+        tokio::spawn(async move {
+            endpoint.answer(stream).await;
+            drop(slot);
+        });
     }
 }
 

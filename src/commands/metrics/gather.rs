@@ -97,7 +97,7 @@ impl Source {
     }
 
     async fn server(&self, name: &str) -> Result<Told> {
-        let command = api::command("GET", metrics::STATUS, None);
+        let command = bounded(api::command("GET", metrics::STATUS, None));
         let request = ExecRequest { container: name.into(), command, ..ExecRequest::default() };
         let answer = api::answer(&self.engine.exec(&request, &mut |_| {}).await?)?;
         Ok(Told::Server(metrics::server(&answer.body)?))
@@ -105,7 +105,7 @@ impl Source {
 
     async fn database(&self, name: &str) -> Result<Told> {
         let ask = async |command| {
-            let request = ExecRequest { container: name.into(), command, ..ExecRequest::default() };
+            let request = ExecRequest { container: name.into(), command: bounded(command), ..ExecRequest::default() };
             let output = self.engine.exec(&request, &mut |_| {}).await?;
             match output.code {
                 0 => Ok(output.stdout),
@@ -115,6 +115,14 @@ impl Source {
         let status = ask(puppetdb::status()).await?;
         Ok(Told::Database(metrics::database(&status, &ask(puppetdb::queue()).await?)?))
     }
+}
+
+/// A request that ends in its container, too, when nobody waits for it any more: scrapes would pile up beside a service
+/// that hangs.
+fn bounded(command: Vec<String>) -> Vec<String> {
+    let mut words = vec!["timeout".to_owned(), PATIENCE.as_secs().to_string()];
+    words.extend(command);
+    words
 }
 
 async fn patiently(asked: impl Future<Output = Result<Told>>) -> Result<Told> {
