@@ -132,6 +132,11 @@ pub const KEYS: &[Key] = &[
     section("images", "Images to use instead of those of the release, by component: a mirror, or your own builds."),
     key("images.base", "registry.example.com/pupperware/base:8.0.0", "What the other images are built on."),
     key(
+        "images.provision",
+        "registry.example.com/pupperware/provision:8.0.0",
+        "What makes credentials and carries files, in containers that live for seconds.",
+    ),
+    key(
         "images.jre",
         "registry.example.com/pupperware/jre:8.0.0",
         "What the images of Puppet Server and PuppetDB are built on.",

@@ -177,6 +177,8 @@ impl ControlRepo {
 pub struct Images {
     /// What the others are built on.
     pub base: Option<ImageReference>,
+    /// What makes credentials and carries files.
+    pub provision: Option<ImageReference>,
     /// What Puppet Server and PuppetDB are built on.
     pub jre: Option<ImageReference>,
     /// PostgreSQL.
@@ -249,6 +251,7 @@ impl Config {
             ("code.control_repo.known_hosts", path(repo.and_then(|r| r.known_hosts.as_ref()))),
             ("code.control_repo.timeout", option(repo.and_then(|r| r.timeout.as_ref()))),
             ("images.base", option(images.base.as_ref())),
+            ("images.provision", option(images.provision.as_ref())),
             ("images.jre", option(images.jre.as_ref())),
             ("images.postgres", option(images.postgres.as_ref())),
             ("images.puppetdb", option(images.puppetdb.as_ref())),

@@ -1,6 +1,6 @@
 //! Which CA, certificates and secrets a platform has, and the request that makes them inside the engine.
 //!
-//! Keys and secrets are made by `pupperware-provision` in a one-shot container (see `images/base`), so none of them
+//! Keys and secrets are made by `pupperware-provision` in a one-shot container (see `images/provision`), so none of them
 //! ever comes here: this is names, places, owners.
 
 use serde::Serialize;

@@ -180,6 +180,7 @@ fn overrides(config: &Config) -> BTreeMap<String, String> {
     let images = &config.images;
     [
         ("base", &images.base),
+        ("provision", &images.provision),
         ("jre", &images.jre),
         ("postgres", &images.postgres),
         ("puppetdb", &images.puppetdb),

@@ -28,7 +28,7 @@ pub(super) fn images_needed(
 ) {
     let Desired { images, debian, .. } = desired;
     if issue {
-        get_image(plan, images, debian, observed, "base");
+        get_image(plan, images, debian, observed, "provision");
     }
     for (replica, fate) in fates {
         if matches!(fate, Fate::Create(_) | Fate::Recreate(_)) {

@@ -1,6 +1,6 @@
 //! Credentials in a plan: what must be issued and why, the step that does it, and who has to be down meanwhile. Pure.
 //!
-//! How they are made is `images/base/pupperware-provision`; which there are is `desired::credentials`.
+//! How they are made is `images/provision/pupperware-provision`; which there are is `desired::credentials`.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ pub(super) fn credentials(
 ) -> Issued {
     let mut needs = plan.all("create_volume");
     needs.extend(renewed);
-    needs.extend(image_step(plan, "base"));
+    needs.extend(image_step(plan, "provision"));
     needs.extend(plan.all("remove_container"));
     let mut stopped = BTreeMap::new();
     let (cause, keys, request, certificates) = match issue {
@@ -185,7 +185,7 @@ pub(super) fn task(desired: &Desired, mounts: &[(String, String)]) -> ContainerS
     let name = format!("{project}-provision");
     ContainerSpec {
         hostname: "provision".into(),
-        image: desired.image("base").map(|i| i.reference.clone()).unwrap_or_default(),
+        image: desired.image("provision").map(|i| i.reference.clone()).unwrap_or_default(),
         entrypoint: Some(vec!["/usr/local/bin/pupperware-provision".into()]),
         command: Some(vec![]),
         user: Some("0:0".into()),

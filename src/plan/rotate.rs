@@ -41,7 +41,7 @@ pub fn rotate(desired: &Desired, observed: &Observed, secret: &str) -> Result<Pl
     }
     let mut plan = Builder::default();
     images_needed(&mut plan, desired, observed, &[], true);
-    let images = image_step(&plan, "base").into_iter().collect();
+    let images = image_step(&plan, "provision").into_iter().collect();
     let mark = Action::RecordRotation { secret: secret.into(), under_way: true };
     let marked = plan.add(mark, "so that it is finished whatever happens", images);
     let renewed = renew(&mut plan, desired, secret, Some(server), vec![marked]);
@@ -114,7 +114,7 @@ pub(super) fn renew(
     task.entrypoint = Some(["/bin/sh", "-euc", RENEW, "renew", secret].map(String::from).to_vec());
 
     needs.extend(plan.all("create_volume"));
-    needs.extend(image_step(plan, "base"));
+    needs.extend(image_step(plan, "provision"));
     needs.extend(plan.all("remove_container"));
     let action = Action::RenewSecret { secret: secret.into(), task: Box::new(task), request };
     let renewed = plan.add(action, "it is being rotated", needs);

@@ -177,6 +177,7 @@ fn every_setting_is_shown() {
     code.control_repo.known_hosts - (default)
     code.control_repo.timeout - (default)
     images.base - (default)
+    images.provision - (default)
     images.jre - (default)
     images.postgres - (default)
     images.puppetdb - (default)

@@ -46,20 +46,20 @@ fn nothing_is_lost_whatever_breaks() {
     let journals = platform.volume("state");
     let damage = "for f in $(find /state -name '*.jsonl'); do printf '\\377{half a line' >> $f; done";
     let mount = format!("{journals}:/state");
-    docker(&["run", "--rm", "--volume", &mount, "--entrypoint", "sh", &base(&platform), "-c", damage]);
+    docker(&["run", "--rm", "--volume", &mount, "--entrypoint", "sh", &helper_image(&platform), "-c", damage]);
     platform.ok(&["up"]).says("nothing to do");
     platform.ok(&["restart", "puppetdb"]);
     platform.ok(&["smoke"]);
     assert_eq!(platform.ca(), ca);
 }
 
-/// The image of the base component that the platform's release uses.
-fn base(platform: &Platform) -> String {
+/// The image of the component `provision` that the platform's release uses.
+fn helper_image(platform: &Platform) -> String {
     let list = platform.ok(&["images", "list", "-o", "json"]).stdout;
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let images = list["images"].as_array().unwrap();
-    let base = images.iter().find(|i| i["component"] == "base").expect("there is a base");
-    base["reference"].as_str().unwrap().to_owned()
+    let helper = images.iter().find(|i| i["component"] == "provision").expect("there is one");
+    helper["reference"].as_str().unwrap().to_owned()
 }
 
 /// SIGKILL for a service's main process, from outside: the engine takes it for a crash, not for a stop.
@@ -68,7 +68,7 @@ fn kill_process(platform: &Platform, service: &str) {
     let process = docker(&["inspect", "--format", "{{.State.Pid}}", &container]);
     let kill = format!("kill -9 {process}");
     let host = ["run", "--rm", "--pid", "host", "--user", "0", "--cap-drop", "ALL", "--cap-add", "KILL"];
-    docker(&[&host[..], &["--entrypoint", "sh", &base(platform), "-c", &kill]].concat());
+    docker(&[&host[..], &["--entrypoint", "sh", &helper_image(platform), "-c", &kill]].concat());
     eventually(&format!("{service} is started again"), || {
         docker(&["inspect", "--format", "{{.RestartCount}} {{.State.Running}}", &container]) == "1 true"
             || docker(&["inspect", "--format", "{{.State.Pid}}", &container]) != process

@@ -56,14 +56,14 @@ fn without_images_they_are_built_before_anything_else() {
     assert_snapshot!(lines.join("\n"), @"
     0  make image pupperware/debian:trixie  (the base image stands on it)
     1  build image pupperware/base:8-KEY  (not on this engine)  after 0
-    2  build image pupperware/postgres:8-KEY  (not on this engine)  after 1
-    3  build image pupperware/jre:8-KEY  (not on this engine)  after 1
-    4  build image pupperware/puppetdb:8-KEY  (not on this engine)  after 3
-    5  build image pupperware/puppetserver:8-KEY  (not on this engine)  after 3
-    6  build image pupperware/agent:8-KEY  (not on this engine)  after 1
-    7  create network demo_back  (no such network)  after 1,2,3,4,5,6
-    8  create network demo_data  (no such network)  after 1,2,3,4,5,6
-    9  create network demo_front  (no such network)  after 1,2,3,4,5,6
+    2  build image pupperware/provision:8-KEY  (not on this engine)  after 1
+    3  build image pupperware/postgres:8-KEY  (not on this engine)  after 1
+    4  build image pupperware/jre:8-KEY  (not on this engine)  after 1
+    5  build image pupperware/puppetdb:8-KEY  (not on this engine)  after 4
+    6  build image pupperware/puppetserver:8-KEY  (not on this engine)  after 4
+    7  build image pupperware/agent:8-KEY  (not on this engine)  after 1
+    8  create network demo_back  (no such network)  after 1,2,3,4,5,6,7
+    9  create network demo_data  (no such network)  after 1,2,3,4,5,6,7
     ");
 }
 

@@ -49,7 +49,7 @@ fn helper(ground: &Ground<'_>) -> ContainerSpec {
     ContainerSpec {
         name: format!("{}-audit", ground.project()),
         hostname: "audit".into(),
-        image: ground.desired.image("base").map(|i| i.reference.clone()).unwrap_or_default(),
+        image: ground.desired.image("provision").map(|i| i.reference.clone()).unwrap_or_default(),
         entrypoint: Some(vec!["/usr/bin/sleep".into()]),
         command: Some(vec![LIFE.into()]),
         user: Some("0:0".into()),

@@ -245,6 +245,7 @@ fn images(context: &mut Context, node: Option<Node>) -> Images {
     let mut s = Section::new(context, "images", node);
     let images = Images {
         base: s.read("base"),
+        provision: s.read("provision"),
         jre: s.read("jre"),
         postgres: s.read("postgres"),
         puppetdb: s.read("puppetdb"),
