@@ -1,0 +1,104 @@
+//! The power goes off: an engine of the scenario's own, with a platform on it, is gone at once and starts again.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::platform::{Platform, docker, eventually, turn};
+
+/// What a platform without a control repository needs.
+const COMPONENTS: [&str; 5] = ["base", "postgres", "puppetdb", "puppetserver", "agent"];
+const SERVICES: [&str; 4] = ["postgres", "puppetdb", "puppetserver", "agent"];
+
+/// Intent: the machine loses its power and starts again. Everything comes back by itself, and no report that was
+/// accepted is lost.
+#[test]
+fn a_platform_comes_back_when_the_power_does() {
+    let Some(_turn) = turn() else { return };
+    let first = Platform::new("");
+    let machine = Machine::new(&first);
+    machine.starts();
+    let platform = Platform::on("", &machine.engine());
+    let images = platform.folder().join("images.tar");
+    let images = images.to_str().expect("a plain name");
+    first.ok(&[&["images", "build"], &COMPONENTS[..]].concat());
+    first.ok(&[&["images", "save", images], &COMPONENTS[..]].concat());
+    platform.ok(&["images", "load", images]);
+    platform.up();
+    let agent = format!("{}-agent-1", platform.project);
+    let (ca, before) = (platform.ca(), platform.reports(&agent).expect("PuppetDB answers"));
+    let started = SERVICES.map(|s| platform.touched(s));
+
+    // Taken by the server, and nowhere but on its way when everything stops.
+    platform.ok(&["agent", "run"]);
+    machine.stops();
+    platform.run(&["status"]).expect(4).says("no Docker Engine answers");
+    machine.starts();
+
+    for (service, started) in SERVICES.into_iter().zip(started) {
+        platform.ready_again(service);
+        assert_ne!(platform.touched(service), started);
+    }
+    platform.ok(&["agent", "run"]);
+    eventually("all reports are in PuppetDB", || platform.reports(&agent) == Some(before + 2));
+    assert_eq!(platform.ca(), ca);
+    // It was proved as it ran before.
+    assert_eq!(platform.status()["proved"], false);
+    platform.up();
+    platform.ok(&["up"]).says("nothing to do");
+}
+
+/// An engine of its own, in a container with networks and processes of its own: what is in it ends with it. The program
+/// is the engine's machine's.
+struct Machine {
+    name: String,
+    folder: PathBuf,
+}
+
+impl Machine {
+    /// Not started yet.
+    fn new(platform: &Platform) -> Self {
+        platform.ok(&["images", "build", "base"]);
+        let (name, folder) = (format!("{}-machine", platform.project), platform.folder());
+        let driver = docker(&["info", "--format", "{{.Driver}}"]);
+        let script = format!(
+            "set -e; cd /machine; mount -t proc proc proc; mount --rbind /sys sys; mount --rbind /dev dev; \
+             mount -t tmpfs tmpfs run; mkdir run/data run/socket; mount --bind /data run/data; \
+             mount --bind /socket run/socket; \
+             exec chroot . dockerd --data-root /run/data --host unix:///run/socket/docker.sock \
+             --storage-driver {driver} --exec-opt native.cgroupdriver=cgroupfs"
+        );
+        let label = format!("dev.pupperware.test={}", platform.project);
+        let (data, socket) = (format!("{name}:/data"), format!("{}:/socket", folder.display()));
+        let create = ["create", "--name", &name, "--label", &label, "--privileged", "--user", "0", "--network", "none"];
+        let root = ["--mount", "type=bind,source=/,target=/machine,bind-nonrecursive=true"];
+        let volumes = ["--volume", &data, "--volume", &socket, "--entrypoint", "sh"];
+        docker(&[&create[..], &root, &volumes, &[&platform.image("base"), "-c", &script]].concat());
+        Machine { name, folder }
+    }
+
+    /// Its address.
+    fn engine(&self) -> String {
+        format!("unix://{}", self.folder.join("docker.sock").display())
+    }
+
+    fn starts(&self) {
+        docker(&["start", &self.name]);
+        eventually("the engine answers", || {
+            Command::new("docker").args(["--host", &self.engine(), "info"]).output().is_ok_and(|o| o.status.success())
+        });
+    }
+
+    /// At once, with all that runs in it.
+    fn stops(&self) {
+        docker(&["kill", &self.name]);
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Not by `docker`, which would fail the scenario a second time.
+        for arguments in [&["rm", "--force", &self.name][..], &["volume", "rm", "--force", &self.name]] {
+            let _ = Command::new("docker").args(arguments).output();
+        }
+    }
+}
