@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::packages;
-use crate::platform::{Platform, docker, eventually, turn};
+use crate::platform::{Platform, docker, eventually, tell, turn};
 
 /// How long PostgreSQL is away.
 const AWAY: Duration = Duration::from_secs(120);
@@ -30,9 +30,11 @@ fn nothing_is_lost_whatever_breaks() {
         reports += 1;
     }
     out_of_memory(&platform, "puppetdb");
+    // It cannot start without its database, and without it no catalog is compiled.
+    platform.run(&["agent", "run"]).expect(1);
     std::thread::sleep(AWAY.saturating_sub(since.elapsed()));
     docker(&["unpause", &platform.container("postgres")]);
-    all_arrive(&platform, reports);
+    all_arrive(&platform, reports, "PostgreSQL goes on after two minutes");
 
     // The database's disk is full, and PostgreSQL dies on it: agents notice nothing, and their reports wait.
     disk.fill();
@@ -43,16 +45,17 @@ fn nothing_is_lost_whatever_breaks() {
     cannot_write(&platform);
     kill_process(&platform, "postgres");
     disk.free();
-    platform.ready_again("postgres");
-    all_arrive(&platform, reports);
+    all_arrive(&platform, reports, "the disk has room again");
 
     // Each service's process dies: the engine starts it again, and the next run goes through.
     for service in ["postgres", "puppetdb", "puppetserver"] {
+        let since = Instant::now();
         kill_process(&platform, service);
         platform.ready_again(service);
+        tell(&format!("{service}: ready {} s after its process was killed", since.elapsed().as_secs()));
         platform.ok(&["agent", "run"]);
         reports += 1;
-        all_arrive(&platform, reports);
+        all_arrive(&platform, reports, "a run");
     }
 
     // An agent's clock is wrong: ahead, its reports are stored by the server's time; far behind, it trusts nobody, and says
@@ -64,7 +67,7 @@ fn nothing_is_lost_whatever_breaks() {
     assert!(code == Some(1) && said.contains("not yet valid"), "{code:?} {said}");
     platform.ok(&["agent", "run"]);
     reports += 1;
-    all_arrive(&platform, reports);
+    all_arrive(&platform, reports, "an agent's clock is right again");
 
     // PuppetDB is cut off from its database: what agents send is kept, drift is told, `up` connects it again.
     docker(&["network", "disconnect", &platform.volume("data"), &platform.container("puppetdb")]);
@@ -73,7 +76,7 @@ fn nothing_is_lost_whatever_breaks() {
     platform.up();
     // The run of `up` itself is the second one.
     reports += 2;
-    all_arrive(&platform, reports);
+    all_arrive(&platform, reports, "`up` has connected PuppetDB");
 
     // The journal is damaged: it is what was, not what is, and no change needs it.
     let journals = platform.volume("state");
@@ -199,7 +202,10 @@ fn reports(platform: &Platform) -> usize {
     platform.reports(&format!("{}-agent-1", platform.project)).unwrap_or_default()
 }
 
-fn all_arrive(platform: &Platform, expected: usize) {
+/// All reports are stored, and each once.
+fn all_arrive(platform: &Platform, expected: usize, after: &str) {
+    let since = Instant::now();
     eventually(&format!("{expected} reports are in PuppetDB"), || reports(platform) >= expected);
     assert_eq!(reports(platform), expected);
+    tell(&format!("after {after}: every report stored within {} s", since.elapsed().as_secs() + 1));
 }

@@ -14,7 +14,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
 use crate::code::{self, Repository};
-use crate::platform::{Platform, Run, docker, eventually, turn};
+use crate::platform::{Platform, Run, docker, eventually, tell, turn};
 
 /// The kills of an ordinary run of the tests.
 const ORDINARY: &str = "1-12";
@@ -65,7 +65,7 @@ impl Kill {
             1 => Just(Operation::ChangePostgres),
             1 => Just(Operation::Rotate),
         ];
-        let later = prop_oneof![1 => Just(0), 1 => 0..300_u64];
+        let later = prop_oneof![2 => Just(0), 2 => 0..300_u64, 1 => 300..4000_u64];
         let kill =
             (operation, 0..1000_u32, later).prop_map(|(operation, after, later)| Kill { operation, after, later });
         let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), random);
@@ -315,10 +315,5 @@ fn journal_is_whole(platform: &Platform) {
 fn taken(platform: &Platform) -> usize {
     let output = Command::new("docker").args(["logs", &platform.container("puppetserver")]).output().unwrap();
     let log = String::from_utf8_lossy(&output.stdout);
-    log.lines().filter(|l| l.contains("'store report' command for") && l.contains("submitted to PuppetDB")).count()
-}
-
-#[expect(clippy::print_stderr, reason = "what to type to do the same again")]
-fn tell(line: &str) {
-    eprintln!("{line}");
+    log.lines().filter(|l| l.contains("'store_report' command for") && l.contains("submitted to PuppetDB")).count()
 }

@@ -320,3 +320,9 @@ pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     }
     panic!("within three minutes, not so: {what}");
 }
+
+/// Tells those who watch (`--nocapture`): figures, and what to type to do the same again.
+#[expect(clippy::print_stderr, reason = "there is no other way out of a test")]
+pub fn tell(line: &str) {
+    eprintln!("{line}");
+}

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
-use crate::platform::{Platform, docker, eventually, turn};
+use crate::platform::{Platform, docker, eventually, tell, turn};
 
 /// What a platform without a control repository needs.
 const COMPONENTS: [&str; 5] = ["base", "postgres", "puppetdb", "puppetserver", "agent"];
@@ -33,11 +34,12 @@ fn a_platform_comes_back_when_the_power_does() {
     machine.stops();
     platform.run(&["status"]).expect(4).says("no Docker Engine answers");
     machine.starts();
-
+    let since = Instant::now();
     for (service, started) in SERVICES.into_iter().zip(started) {
         platform.ready_again(service);
         assert_ne!(platform.touched(service), started);
     }
+    tell(&format!("all services ready {} s after the engine answered", since.elapsed().as_secs()));
     platform.ok(&["agent", "run"]);
     eventually("all reports are in PuppetDB", || platform.reports(&agent) == Some(before + 2));
     assert_eq!(platform.ca(), ca);
@@ -47,8 +49,7 @@ fn a_platform_comes_back_when_the_power_does() {
     platform.ok(&["up"]).says("nothing to do");
 }
 
-/// An engine of its own, in a container with networks and processes of its own: what is in it ends with it. The program
-/// is the engine's machine's.
+/// An engine in a container, with networks and processes of its own: what runs in it ends with it.
 struct Machine {
     name: String,
     folder: PathBuf,
@@ -60,19 +61,26 @@ impl Machine {
         platform.ok(&["images", "build", "base"]);
         let (name, folder) = (format!("{}-machine", platform.project), platform.folder());
         let driver = docker(&["info", "--format", "{{.Driver}}"]);
+        // Processes, devices and volatile files are its own; programs are the engine's machine's.
         let script = format!(
-            "set -e; cd /machine; mount -t proc proc proc; mount --rbind /sys sys; mount --rbind /dev dev; \
+            "set -e; for at in $(sed -n 's,^[^ ]* \\(/sys[^ ]*\\) .*,\\1,p' /proc/mounts); do \
+             mount -o remount,rw,bind $at; done; cd /machine; mount -t proc proc proc; mount --rbind /sys sys; \
              mount -t tmpfs tmpfs run; mkdir run/data run/socket; mount --bind /data run/data; \
-             mount --bind /socket run/socket; \
-             exec chroot . dockerd --data-root /run/data --host unix:///run/socket/docker.sock \
-             --storage-driver {driver} --exec-opt native.cgroupdriver=cgroupfs"
+             mount --bind /socket run/socket; echo '{{}}' > run/daemon.json; \
+             exec chroot . dockerd --config-file /run/daemon.json --data-root /run/data \
+             --host unix:///run/socket/docker.sock --storage-driver {driver} --exec-opt native.cgroupdriver=cgroupfs"
         );
         let label = format!("dev.pupperware.test={}", platform.project);
         let (data, socket) = (format!("{name}:/data"), format!("{}:/socket", folder.display()));
-        let create = ["create", "--name", &name, "--label", &label, "--privileged", "--user", "0", "--network", "none"];
+        let create = ["create", "--name", &name, "--label", &label, "--user", "0", "--network", "none"];
+        // Not `--privileged`, which fails on an engine that lacks one capability itself.
+        let may = ["--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--device-cgroup-rule=a *:* rwm"];
+        let unconfined = ["seccomp", "apparmor", "systempaths"].map(|part| format!("--security-opt={part}=unconfined"));
         let root = ["--mount", "type=bind,source=/,target=/machine,bind-nonrecursive=true"];
-        let volumes = ["--volume", &data, "--volume", &socket, "--entrypoint", "sh"];
-        docker(&[&create[..], &root, &volumes, &[&platform.image("base"), "-c", &script]].concat());
+        let volumes = ["--volume=/dev:/machine/dev", "--volume", &data, "--volume", &socket, "--entrypoint", "sh"];
+        let unconfined = unconfined.each_ref().map(String::as_str);
+        let run = [&platform.image("base"), "-c", &script];
+        docker(&[&create[..], &may, &unconfined, &root, &volumes, &run].concat());
         Machine { name, folder }
     }
 
