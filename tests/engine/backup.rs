@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::history::{self, History};
 use crate::platform::{Platform, docker, turn};
 
 /// An agent from outside, whose certificate was signed by hand before the backup was made.
@@ -72,9 +73,10 @@ fn damaged(of: &Path, name: &str, change: impl Fn(&mut Vec<u8>)) -> String {
 #[test]
 fn a_platform_comes_back_from_its_backup() {
     let Some(_turn) = turn() else { return };
-    let platform = Platform::new("");
+    let platform = Platform::new(history::CONFIGURATION);
     platform.up();
     let outsider = Outsider::enrol(&platform);
+    let history = History::make(&platform);
     let report = platform.node(&outsider.certname)["latest_report_hash"].clone();
     let (ca, list, next) = (platform.ca(), signed(&platform), serial(&platform));
 
@@ -129,6 +131,7 @@ fn a_platform_comes_back_from_its_backup() {
     let found = reports_of(&platform, &reports);
     assert!(found.contains(report.as_str().unwrap()), "the report of before is there: {found}");
     platform.ok(&["up"]).says("nothing to do");
+    history.is_there(&platform);
 }
 
 /// Reports in PuppetDB that match a query.

@@ -9,16 +9,16 @@ use serde_json::Value;
 use crate::platform::{Platform, docker, turn};
 
 /// A git server on SSH, in a container on the host's network: `up` fetches code before the platform has any service.
-struct Repository {
+pub struct Repository {
     name: String,
     /// The address of the engine's host, as containers see it.
     gateway: String,
-    port: u16,
+    pub port: u16,
 }
 
 impl Repository {
     /// A control repository with a module of its own, whose key and host key are put into the folder of `platform`.
-    fn new(platform: &Platform, image: &str) -> Self {
+    pub fn new(platform: &Platform, image: &str) -> Self {
         let name = format!("{}-git", platform.project);
         let ask = ["run", "--rm", "--add-host", "host:host-gateway", "--entrypoint", "getent", image, "hosts", "host"];
         let gateway = docker(&ask).split_whitespace().next().expect("an address").to_owned();
@@ -62,14 +62,14 @@ impl Repository {
     }
 
     /// Commits a new `manifests/site.pp`; the commit's hash.
-    fn commit(&self, site: &str) -> String {
+    pub fn commit(&self, site: &str) -> String {
         self.inside(&format!(
             "cd /srv/control; printf '%s\\n' '{site}' > manifests/site.pp; git commit -qam next; git rev-parse HEAD"
         ))
     }
 
     /// The platform's configuration with this repository, at a port of its host.
-    fn configuration(&self, port: u16, timeout: &str) -> String {
+    pub fn configuration(&self, port: u16, timeout: &str) -> String {
         format!(
             "code:\n  control_repo:\n    url: ssh://root@{}:{port}/srv/control\n    ssh_key: key\n    \
              known_hosts: known_hosts\n    timeout: {timeout}\n",
@@ -85,12 +85,19 @@ impl Drop for Repository {
     }
 }
 
-fn served(platform: &Platform) -> Value {
+/// The image that deploys code; git and a server for it are in it.
+pub fn image(platform: &Platform) -> String {
+    platform.ok(&["images", "build", "code"]);
+    platform.image("code")
+}
+
+/// What `code status` tells.
+pub fn served(platform: &Platform) -> Value {
     serde_json::from_str(&platform.ok(&["code", "status", "-o", "json"]).stdout).unwrap()
 }
 
 /// The commit that an environment is served from.
-fn commit(served: &Value, environment: &str) -> String {
+pub fn commit(served: &Value, environment: &str) -> String {
     let environments = served["environments"].as_array().unwrap();
     let found = environments.iter().find(|e| e["name"] == environment);
     found.unwrap_or_else(|| panic!("no {environment} in {served:#}"))["commit"].as_str().unwrap().to_owned()
@@ -123,11 +130,9 @@ fn tasks(platform: &Platform) -> String {
 fn a_control_repository_is_served_whole_or_not_at_all() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
-    platform.ok(&["images", "build", "code"]);
-    let image = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "pupperware/code"]);
-    let image = image.lines().find(|i| i.contains(":8-")).expect("it was built");
-    the_token_goes_to_its_host_only(image);
-    let git = Repository::new(&platform, image);
+    let image = image(&platform);
+    the_token_goes_to_its_host_only(&image);
+    let git = Repository::new(&platform, &image);
     let use_repository = |port: u16, timeout: &str| {
         platform.configure("environment_timeout: unlimited", &git.configuration(port, timeout));
     };

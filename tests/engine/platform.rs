@@ -49,15 +49,26 @@ pub struct Platform {
     /// Published port.
     pub port: u16,
     folder: tempfile::TempDir,
+    /// The engine's address; none is the one that both command lines find by themselves.
+    engine: Option<String>,
 }
 
 impl Platform {
     /// A platform that does not exist yet, with a port that is free now. `extra` is appended to its configuration.
     pub fn new(extra: &str) -> Self {
+        Self::made(extra, None)
+    }
+
+    /// The same on another engine.
+    pub fn on(extra: &str, engine: &str) -> Self {
+        Self::made(extra, Some(engine.to_owned()))
+    }
+
+    fn made(extra: &str, engine: Option<String>) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let project = format!("pwtest-{}-{number}", std::process::id());
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let platform = Platform { project, port, folder: tempfile::tempdir().unwrap() };
+        let platform = Platform { project, port, folder: tempfile::tempdir().unwrap(), engine };
         platform.configure("", extra);
         platform
     }
@@ -88,7 +99,24 @@ impl Platform {
             command.env_remove(name);
         }
         command.env("PUPPERWARE_PROGRESS", "plain");
+        command.envs(self.engine.iter().map(|engine| ("DOCKER_HOST", engine)));
         command
+    }
+
+    /// The docker command on this platform's engine, which must succeed.
+    #[track_caller]
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        let engine = self.engine.iter().flat_map(|engine| ["--host", engine]);
+        docker(&engine.chain(arguments.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// Waits until a service says that it is ready.
+    #[track_caller]
+    pub fn ready_again(&self, service: &str) {
+        let mut command = Command::new("docker");
+        command.args(["exec", &self.container(service), "/usr/local/bin/pupperware-ready"]);
+        command.envs(self.engine.iter().map(|engine| ("DOCKER_HOST", engine)));
+        eventually(&format!("{service} is ready again"), || command.output().is_ok_and(|o| o.status.success()));
     }
 
     /// Runs the program.
@@ -141,7 +169,7 @@ impl Platform {
 
     /// Container id and start time by service: what changes when a container was touched.
     pub fn touched(&self, service: &str) -> String {
-        docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &self.container(service)])
+        self.docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &self.container(service)])
     }
 
     /// Fingerprint of the CA.
@@ -174,7 +202,7 @@ impl Platform {
     }
 
     /// A query, made in PuppetDB's container with its own certificate.
-    fn ask_puppetdb(&self, query: &str) -> Run {
+    pub fn ask_puppetdb(&self, query: &str) -> Run {
         let query = format!("https://puppetdb:8081/pdb/query/v4/{query}");
         let mut command =
             vec!["exec", "puppetdb", "--", "curl", "-sf", "--max-time", "20", "--resolve", "puppetdb:8081:127.0.0.1"];
@@ -183,13 +211,20 @@ impl Platform {
         self.run(&command)
     }
 
+    /// The image of a component that the platform's release uses.
+    pub fn image(&self, component: &str) -> String {
+        let list: Value = serde_json::from_str(&self.ok(&["images", "list", "-o", "json"]).stdout).unwrap();
+        let found = list["images"].as_array().unwrap().iter().find(|i| i["component"] == component);
+        found.unwrap_or_else(|| panic!("no {component}"))["reference"].as_str().unwrap().to_owned()
+    }
+
     fn leftovers(&self) -> Vec<String> {
         let filter = format!("label=dev.pupperware.project={}", self.project);
         let list = |kind: &str, arguments: &[&str]| {
             let mut all = vec![kind, "ls"];
             all.extend(arguments);
             all.extend(["--quiet", "--filter", &filter]);
-            docker(&all).lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>()
+            self.docker(&all).lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>()
         };
         [list("container", &["--all"]), list("volume", &[]), list("network", &[])].concat()
     }
@@ -198,8 +233,8 @@ impl Platform {
 impl Drop for Platform {
     fn drop(&mut self) {
         let gone = self.run(&["--yes", "down", "--destroy-data", "ALL"]);
-        let left = self.leftovers();
         if !std::thread::panicking() {
+            let left = self.leftovers();
             assert!(left.is_empty(), "left behind: {left:?}\n{}", gone.all());
         }
     }
@@ -292,4 +327,22 @@ pub fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().expect("the docker command is there");
     assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// Looks once a second, three minutes at most: a limit, not a measurement.
+#[track_caller]
+pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    for _ in 0..180 {
+        if is() {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    panic!("within three minutes, not so: {what}");
+}
+
+/// Tells those who watch (`--nocapture`): figures, and what to type to do the same again.
+#[expect(clippy::print_stderr, reason = "there is no other way out of a test")]
+pub fn tell(line: &str) {
+    eprintln!("{line}");
 }
