@@ -17,3 +17,4 @@ mod repair;
 mod secrets;
 mod stranger;
 mod trouble;
+mod upgrade;
