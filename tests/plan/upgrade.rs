@@ -265,7 +265,7 @@ fn what_failed_is_undone() {
     20  wait for container demo-agent-1  (it starts)  after 0,19
     21  look for everything of certificate authority  (every certificate and request is kept)  after 0,8,13,17,20
     22  apply a catalog with agent demo-agent-1  (release 7.0.0 is not proved as it runs now)  after 0,2,4,8,13,17,20,21
-    23  remove volume postgres-data-17  (a copy; the database of before is in use again)  after 0,2,4
+    23  remove volume postgres-data-17  (a copy; the database of before is in use again)  after 0,2,4,22
     24  remove the mark in record  (it is proved)  after 0,2,4,22,23
     ");
     engine.carry_out(&back);

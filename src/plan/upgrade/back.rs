@@ -56,7 +56,7 @@ pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Pla
         let id = match &step.action {
             Action::RecordProof { certname } => {
                 let mut needs = [needs, plan.all("remove_container")].concat();
-                needs.extend(discard(&mut plan, from, to, observed));
+                needs.extend(discard(&mut plan, from, to, observed, needs.clone()));
                 plan.add(Action::FinishRollback { certname: certname.clone() }, "it is proved", needs)
             }
             action => {
@@ -81,13 +81,18 @@ pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Pla
     Ok(plan.finish())
 }
 
-/// The new release's copy of the database, when nobody has it mounted any more.
-fn discard(plan: &mut Builder, from: &Desired, to: &Desired, observed: &Observed) -> Option<usize> {
+/// The new release's copy of the database goes when nobody has it mounted any more, and the old one is proved.
+fn discard(
+    plan: &mut Builder,
+    from: &Desired,
+    to: &Desired,
+    observed: &Observed,
+    needs: Vec<usize>,
+) -> Option<usize> {
     let name = labels::scoped(&to.project, &to.database);
     if !moves(from, to) || !observed.volumes.contains_key(&name) {
         return None;
     }
-    let needs = plan.all("remove_container").into_iter().chain(plan.all("mark_upgrade")).collect();
     let action = Action::RemoveVolume { key: to.database.clone(), name, throw_away: true };
     Some(plan.add(action, "a copy; the database of before is in use again", needs))
 }
