@@ -18,15 +18,15 @@ const SPARE: u64 = 1 << 30;
 const IMAGE: u64 = 3 << 29;
 
 /// What an upgrade needs and will meet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outlook {
-    /// Bytes of the database.
-    pub database_bytes: u64,
+    /// Bytes of the database; nothing when that was told before.
+    pub database_bytes: Option<u64>,
     /// Agents that the new server does not serve.
     pub too_old: Vec<AgentVersion>,
 }
 
-/// Looks at database and agents, and checks the ground.
+/// Looks at database and agents, and checks the ground; of an upgrade that goes on, only the ground.
 ///
 /// # Errors
 /// The first check that fails, or a service that does not answer.
@@ -39,6 +39,10 @@ pub async fn before_upgrade(
     oldest: Option<&Version>,
 ) -> Result<Outlook> {
     before_up(engine, info, to, observed, plan)?;
+    if observed.record.as_ref().is_some_and(|r| r.upgrading.is_some()) {
+        // All this was looked at when it began, and what would be asked may be between its two releases.
+        return Ok(Outlook::default());
+    }
     let database_bytes: u64 = match running(observed, "postgres") {
         Some(postgres) => said(engine, postgres, inventory::size()).await?.trim().parse().unwrap_or(0),
         None => 0,
@@ -59,7 +63,7 @@ pub async fn before_upgrade(
         let versions = puppetdb::read_agent_versions(&said(engine, puppetdb, puppetdb::agent_versions()).await?)?;
         too_old.extend(versions.into_iter().filter(|v| v.older_than(oldest)));
     }
-    Ok(Outlook { database_bytes, too_old })
+    Ok(Outlook { database_bytes: Some(database_bytes), too_old })
 }
 
 /// A service's container, when it runs.

@@ -152,10 +152,11 @@ const FOR_EVER: u64 = 10 * 365 * 86_400;
 /// What somebody wants to know before saying yes.
 fn prepare_the_user(context: &Context, now: &Version, to: &Release, outlook: &checks::Outlook) {
     let report = &context.report;
+    let Some(bytes) = outlook.database_bytes else { return };
     report.note(format!(
         "{now} to {}: agents get no answer while the data moves and the services start; the database has {}",
         to.version,
-        show_bytes(outlook.database_bytes)
+        show_bytes(bytes)
     ));
     for note in &to.notes {
         report.note(note.clone());
