@@ -24,6 +24,8 @@ pub enum Kind {
     TimedOut,
     /// We decline: a flag is needed, or another change is under way. Exit 6.
     Refused,
+    /// The operation failed, and everything that it had changed was undone. Exit 10.
+    RolledBack,
     /// The user interrupted (Ctrl-C). Exit 130.
     Interrupted,
     /// The process was asked to end (SIGTERM). Exit 143.
@@ -42,6 +44,7 @@ impl Kind {
             Kind::Engine => 4,
             Kind::TimedOut => 5,
             Kind::Refused => 6,
+            Kind::RolledBack => 10,
             Kind::Interrupted => 130,
             Kind::Terminated => 143,
             Kind::Child(code) => code,
@@ -57,6 +60,7 @@ impl Kind {
             Kind::Engine => "engine",
             Kind::TimedOut => "timed_out",
             Kind::Refused => "refused",
+            Kind::RolledBack => "rolled_back",
             Kind::Interrupted => "interrupted",
             Kind::Terminated => "terminated",
             Kind::Child(_) => "child",

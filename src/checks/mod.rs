@@ -7,8 +7,10 @@ mod archives;
 mod certificates;
 mod machine;
 mod ports;
+mod upgrade;
 
 pub use machine::free_bytes;
+pub use upgrade::{Outlook, before_upgrade};
 
 use serde::Serialize;
 

@@ -26,6 +26,7 @@ pub mod smoke;
 mod styles;
 pub mod time;
 pub mod up;
+pub mod upgrade;
 
 use std::ffi::OsString;
 
@@ -48,7 +49,8 @@ use clap::{CommandFactory, FromArgMatches};
         pupperware status                 what runs, and whether it is well\n  \
         pupperware logs -f puppetserver   follow a service's log\n  \
         pupperware down                   remove the containers, keep the data\n\n\
-        Exit codes: 0 done, 1 failed, 2 wrong input, 3 differs or unhealthy, 4 no engine, 5 timed out, 6 refused.",
+        Exit codes: 0 done, 1 failed, 2 wrong input, 3 differs or unhealthy, 4 no engine, 5 timed out, 6 refused, \
+        10 rolled back.",
     max_term_width = 80,
     styles = styles::STYLES,
     disable_help_subcommand = true,
@@ -69,6 +71,7 @@ pub struct Cli {
 #[expect(missing_docs, reason = "a comment here would replace the help text that the arguments carry")]
 pub enum Command {
     Up(up::UpArgs),
+    Upgrade(upgrade::UpgradeArgs),
     Down(down::DownArgs),
     Stop(lifecycle::StopArgs),
     Start(lifecycle::StartArgs),
@@ -89,6 +92,8 @@ pub enum Command {
     Config(config::ConfigArgs),
     Images(images::ImagesArgs),
     Channels(inspect::ChannelsArgs),
+    Releases(upgrade::ReleasesArgs),
+    History(upgrade::HistoryArgs),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
     Version(generate::VersionArgs),
@@ -96,10 +101,13 @@ pub enum Command {
 
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Platform", &["up", "down", "stop", "start", "restart"]),
-    ("Use and observe", &["status", "logs", "metrics", "exec", "agent", "smoke", "doctor", "support-bundle"]),
+    ("Platform", &["up", "upgrade", "down", "stop", "start", "restart"]),
+    (
+        "Use and observe",
+        &["status", "logs", "metrics", "exec", "agent", "smoke", "doctor", "history", "support-bundle"],
+    ),
     ("Day two", &["ca", "code", "backup", "secrets", "audit"]),
-    ("Configuration and releases", &["config", "images", "channels"]),
+    ("Configuration and releases", &["config", "images", "channels", "releases"]),
     ("This program", &["completions", "man", "version"]),
 ];
 

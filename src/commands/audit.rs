@@ -42,7 +42,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &AuditArgs, report: &Report) 
         Some(machine) => machine,
         None => machine(&engine.info().await?),
     };
-    let (_, desired) = context.desired(&context.release(&observed.lineage())?, sized_for)?;
+    let (_, desired) = context.desired(&context.release(&observed.lineage())?, sized_for, &observed)?;
     let ground = Ground { engine: &engine, desired: &desired, observed: &observed, updates: args.updates };
     let audit = judge(context.project(), &look(&ground).await);
     terminal::out(&text(args.output, &audit)?)?;

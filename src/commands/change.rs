@@ -7,12 +7,12 @@ use semver::Version;
 use super::context::Context;
 use crate::cli::change::ChangeArgs;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::execute::cancel::Cancel;
 use crate::execute::{self, Context as Run};
 use crate::journal::{Journal, lock};
 use crate::observed::{self, Observed};
-use crate::plan::timeline::Timeline;
+use crate::plan::timeline::{Span, Timeline};
 use crate::plan::{Plan, render, timeline};
 use crate::report::output::{Output, json, yaml};
 use crate::report::terminal;
@@ -51,6 +51,22 @@ pub async fn run(
     observed: &Observed,
     plan: impl AsyncFn(&Observed) -> Result<Plan>,
 ) -> Result<Outcome> {
+    run_or_undo(context, change, args, observed, plan, nothing_to_undo).await
+}
+
+/// The same for a change that is undone when it fails: `undo` plans that from what is there then, or says that there is
+/// nothing to undo. The lock is held until that is over.
+///
+/// # Errors
+/// As [`run`]. What was undone is told as such.
+pub async fn run_or_undo(
+    context: &Context,
+    change: &Change<'_>,
+    args: &ChangeArgs,
+    observed: &Observed,
+    plan: impl AsyncFn(&Observed) -> Result<Plan>,
+    undo: impl Fn(&Observed) -> Result<Option<Plan>>,
+) -> Result<Outcome> {
     let first = plan(observed).await?;
     let speaks = !matches!(args.output, Output::Table);
     if args.dry_run {
@@ -59,7 +75,10 @@ pub async fn run(
     }
     let outcome = match first.is_empty() {
         true => Outcome::Nothing,
-        false => locked(context, change, args.wait_lock.unwrap_or_default(), args.timeout, plan).await?,
+        false => {
+            let patience = args.wait_lock.unwrap_or_default();
+            locked_or_undo(context, change, patience, args.timeout, plan, undo).await?
+        }
     };
     if !args.timings {
         return Ok(outcome);
@@ -86,6 +105,17 @@ pub async fn locked(
     timeout: Duration,
     plan: impl AsyncFn(&Observed) -> Result<Plan>,
 ) -> Result<Outcome> {
+    locked_or_undo(context, change, wait_lock, timeout, plan, nothing_to_undo).await
+}
+
+async fn locked_or_undo(
+    context: &Context,
+    change: &Change<'_>,
+    wait_lock: Duration,
+    timeout: Duration,
+    plan: impl AsyncFn(&Observed) -> Result<Plan>,
+    undo: impl Fn(&Observed) -> Result<Option<Plan>>,
+) -> Result<Outcome> {
     let engine = change.engine;
     let came = Instant::now();
     let cancel = Cancel::listen();
@@ -100,14 +130,12 @@ pub async fn locked(
         if plan.is_empty() {
             return Ok(Outcome::Nothing);
         }
-        let run = format!("{}-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S"), std::process::id());
-        let journal = Journal::open(engine.clone(), lock.container.clone(), run);
-        let project = context.project().to_owned();
-        let (release, channel) = (change.release.clone(), change.channel.clone());
-        let (report, held) = (context.report.clone(), lock.container.clone());
-        let run = Run::new(engine.clone(), project, release, channel, report, held, timeout);
+        let under_lock = UnderLock { context, change, lock: &lock.container, timeout };
         let before = u64::try_from(came.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let spans = execute::execute(run, &plan, journal, change.command, &cancel).await?;
+        let spans = match under_lock.execute(change.command, &plan, &observed, &cancel).await {
+            Ok(spans) => spans,
+            Err(error) => return Err(under_lock.undo(error, &cancel, undo).await),
+        };
         Ok(Outcome::Done(timeline::timeline(context.project(), &plan, before, &spans)))
     }
     .await;
@@ -115,6 +143,69 @@ pub async fn locked(
     let outcome = outcome?;
     released?;
     Ok(outcome)
+}
+
+/// What plans that are carried out under one lock share.
+struct UnderLock<'a> {
+    context: &'a Context,
+    change: &'a Change<'a>,
+    /// Id of the lock's container.
+    lock: &'a str,
+    timeout: Duration,
+}
+
+impl UnderLock<'_> {
+    async fn execute(&self, command: &str, plan: &Plan, observed: &Observed, cancel: &Cancel) -> Result<Vec<Span>> {
+        let (engine, change) = (self.change.engine, self.change);
+        // Several plans of a process may begin in the same second.
+        let run = format!("{}-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3f"), std::process::id());
+        let journal = Journal::open(engine.clone(), self.lock.to_owned(), run);
+        let project = self.context.project().to_owned();
+        let (release, channel) = (change.release.clone(), change.channel.clone());
+        let (report, held) = (self.context.report.clone(), self.lock.to_owned());
+        let run = Run::new(engine.clone(), project, release, channel, report, held, self.timeout)
+            .of(observed.record.as_ref().map(|r| r.release.clone()));
+        execute::execute(run, plan, journal, command, cancel).await
+    }
+
+    /// Undoes what failed, where there is something to undo; the error that the command ends with.
+    async fn undo(&self, error: Error, cancel: &Cancel, undo: impl Fn(&Observed) -> Result<Option<Plan>>) -> Error {
+        let context = self.context;
+        let undone = async {
+            let references = context.references()?;
+            let observed = observed::snapshot(self.change.engine, context.project(), &references).await?;
+            let Some(plan) = undo(&observed)? else { return Ok(false) };
+            context.report.warn(format!("{error}; going back to what was before"));
+            let command = format!("{} --rollback", self.change.command);
+            // What the user ended is the change, not its undoing.
+            self.execute(&command, &plan, &observed, &cancel.anew()).await.map(|_| true)
+        };
+        match undone.await {
+            Ok(false) => error,
+            Ok(true) => rolled_back(self.change.command, error),
+            Err(second) => not_undone(self.change.command, &error, second),
+        }
+    }
+}
+
+fn nothing_to_undo(_: &Observed) -> Result<Option<Plan>> {
+    Ok(None)
+}
+
+/// It failed, and all is as it was.
+fn rolled_back(command: &str, error: Error) -> Error {
+    let what = format!("{command} was undone, and everything is as it was before: {}", error.what);
+    let undone = Error { kind: Kind::RolledBack, what, hint: None, ..error };
+    undone.hint(format!("when the cause is gone, type `pupperware {command}` again"))
+}
+
+/// It failed, and so did its undoing.
+fn not_undone(command: &str, error: &Error, second: Error) -> Error {
+    let what = format!("{command} failed, and so did its undoing: {}", second.what);
+    let details = [format!("{command} had failed with: {error}")];
+    Error { kind: second.kind, what, hint: None, ..second }
+        .details(details)
+        .hint(format!("when the cause is gone, go back with `pupperware {command} --rollback`"))
 }
 
 /// Shows a plan on stdout.

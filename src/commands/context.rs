@@ -91,6 +91,17 @@ impl Context {
         Ok(Context { report: report.clone(), settings, yes: global.yes, choice: choice(global), working_dir })
     }
 
+    /// The settings that the next command without flags has.
+    ///
+    /// # Errors
+    /// The file was made wrong meanwhile.
+    pub fn without_flags(&self) -> Result<Settings> {
+        let config = self.settings.config_file.clone();
+        let config = config.map(|value| Sourced { value, given: Given::Flag("--config") });
+        settings::resolve(&Overrides { config, ..Overrides::default() }, &self.working_dir)
+            .map_err(|e| e.into_error(false))
+    }
+
     /// The project's name.
     pub fn project(&self) -> &str {
         self.settings.config.project.as_str()
@@ -151,7 +162,11 @@ impl Context {
         self.supplied_with(self.release(&lineage)?, engine, info, observed)
     }
 
-    async fn look(&self) -> Result<(Engine, EngineInfo, Observed)> {
+    /// The engine, what its machine has, and the platform as it is.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn look(&self) -> Result<(Engine, EngineInfo, Observed)> {
         let engine = self.engine()?;
         let info = async { engine.info().await.map_err(Error::from) };
         let references = self.references()?;
@@ -179,7 +194,7 @@ impl Context {
     /// As [`Context::supply`], and a machine that is too small.
     pub async fn platform(&self) -> Result<Platform> {
         let Supply { engine, info, release, observed, .. } = self.supply().await?;
-        let (sizing, desired) = self.desired(&release, machine(&info))?;
+        let (sizing, desired) = self.desired(&release, machine(&info), &observed)?;
         Ok(Platform { engine, info, release, sizing, desired, observed })
     }
 
@@ -194,17 +209,18 @@ impl Context {
             there => there,
         };
         let release = self.release(&lineage)?;
-        let (sizing, desired) = self.desired(&release, machine(&info))?;
+        let (sizing, desired) = self.desired(&release, machine(&info), &observed)?;
         Ok(Platform { engine, info, release, sizing, desired, observed })
     }
 
-    /// The platform as it should be, of this release on this machine.
+    /// The platform as it should be, of this release on this machine, with its database where it was observed.
     ///
     /// # Errors
     /// A machine that is too small.
-    pub fn desired(&self, release: &Release, machine: Machine) -> Result<(Sizing, Desired)> {
+    pub fn desired(&self, release: &Release, machine: Machine, observed: &Observed) -> Result<(Sizing, Desired)> {
         let sizing = sizing::size(&self.settings.config, machine)?;
-        let desired = desired::build(&self.settings.config, release, &sizing, &self.origin())?;
+        let database = observed.database(&release.version, &desired::next_database(release));
+        let desired = desired::build(&self.settings.config, release, &sizing, &self.origin(), &database)?;
         Ok((sizing, desired))
     }
 

@@ -83,7 +83,7 @@ pub(super) async fn examine(context: &Context) -> Result<Vec<Check>> {
         Err(error) => return Ok(checks::no_engine(&error)),
     };
     let supply = context.supplied(engine, info, observed)?;
-    let desired = context.desired(&supply.release, machine(&supply.info));
+    let desired = context.desired(&supply.release, machine(&supply.info), &supply.observed);
     let ground = Ground {
         engine: &supply.engine,
         info: &supply.info,

@@ -13,16 +13,19 @@ mod context;
 mod doctor;
 mod down;
 mod exec;
+mod history;
 mod images;
 mod lifecycle;
 mod logs;
 mod man;
 mod metrics;
+mod releases;
 mod secrets;
 mod smoke;
 mod status;
 mod support_bundle;
 mod up;
+mod upgrade;
 mod version;
 
 use crate::cli::{Cli, Command};
@@ -38,6 +41,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
     let global = &cli.global;
     match &cli.command {
         Command::Up(args) => up::run(global, args, &report).await,
+        Command::Upgrade(args) => upgrade::run(global, args, &report).await,
         Command::Down(args) => down::run(global, args, &report).await,
         Command::Stop(args) => lifecycle::run(global, Verb::Stop, &args.services, &args.change, &report).await,
         Command::Start(args) => lifecycle::run(global, Verb::Start, &args.services, &args.change, &report).await,
@@ -58,6 +62,8 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Config(args) => config::run(global, args, &report).await,
         Command::Images(args) => images::run(global, args, &report).await,
         Command::Channels(args) => channels::run(global, args, &report).await,
+        Command::Releases(args) => releases::run(global, args, &report).await,
+        Command::History(args) => history::run(global, args, &report).await,
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args, &report),
         Command::Version(args) => version::run(args),

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
 use serde::Serialize;
 
 use super::context::{Context, Extra, without_settings};
@@ -23,6 +25,9 @@ use crate::report::{Report, terminal};
 /// A certificate that ends within this time is told.
 const EXPIRING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// A release that ends within so many days is told.
+const ENDING: i32 = 183;
+
 /// The answer. Its JSON shape is relied upon: fields may be added, none is renamed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Status {
@@ -39,6 +44,30 @@ pub(super) struct Status {
     pub(super) services: Vec<Service>,
     /// The CA's certificate and those of services, as far as their ends are on record.
     certificates: Vec<CertificateEnd>,
+    /// Until when its release gets security updates.
+    end_of_life: Option<EndOfLife>,
+    /// The release that an upgrade leads to which is under way, or was interrupted.
+    upgrading_to: Option<String>,
+}
+
+/// When a release's stream ends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct EndOfLife {
+    /// `YYYY-MM-DD`.
+    date: String,
+    /// True when that is over.
+    ended: bool,
+    /// True when it ends within half a year, or has ended.
+    ending: bool,
+}
+
+impl EndOfLife {
+    fn of(release: &semver::Version, today: Date) -> Option<Self> {
+        let date = Manifest::embedded().ok()?.end_of_life(release)?.to_owned();
+        let day: Date = date.parse().ok()?;
+        let warned = day.checked_sub(Span::new().days(ENDING)).ok()?;
+        Some(EndOfLife { date, ended: day < today, ending: warned <= today })
+    }
 }
 
 /// When a certificate ends.
@@ -138,7 +167,7 @@ fn steps<E: Display>(context: Result<&Context, &E>, observed: &Observed) -> Resu
     let context = context.map_err(|error| format!("{error}, see `pupperware config validate`"))?;
     let machine = observed.machine().ok_or("no label says which machine the platform was sized for")?;
     let plan = || -> Result<usize> {
-        let (_, desired) = context.desired(&context.release(&observed.lineage())?, machine)?;
+        let (_, desired) = context.desired(&context.release(&observed.lineage())?, machine, observed)?;
         Ok(plan::reconcile(&desired, observed)?.steps.len())
     };
     plan().map_err(|error| error.to_string())
@@ -166,7 +195,25 @@ impl Status {
             healthy: !services.is_empty() && services.iter().flat_map(|s| &s.replicas).all(|r| r.ready),
             services,
             certificates: ends(observed, Timestamp::now()),
+            end_of_life: record
+                .and_then(|r| EndOfLife::of(&r.release, Timestamp::now().to_zoned(TimeZone::UTC).date())),
+            upgrading_to: record.and_then(|r| r.upgrading.as_ref()).map(|u| u.to.to_string()),
         }
+    }
+
+    /// For people: what should be done about the release.
+    fn of_release(&self) -> String {
+        let mut lines = String::new();
+        if let Some(to) = &self.upgrading_to {
+            lines += &format!(
+                "the upgrade to {to} is not over: `pupperware upgrade` goes on, `pupperware upgrade --rollback` goes back\n"
+            );
+        }
+        if let (Some(EndOfLife { date, ended, ending: true }), Some(release)) = (&self.end_of_life, &self.release) {
+            let word = if *ended { "has had no security updates since" } else { "gets security updates only until" };
+            lines += &format!("release {release} {word} {date}: see `pupperware channels` and `pupperware upgrade`\n");
+        }
+        lines
     }
 
     /// For people: a line for each certificate that is about to end.
@@ -272,7 +319,8 @@ fn print(output: Output, status: &Status) -> Result<()> {
         return print_data(output, &Document::new(status.clone()));
     }
     if status.services.is_empty() {
-        return terminal::out(&format!("{}: not up; start it with `pupperware up`\n", status.project));
+        let of_release = status.of_release();
+        return terminal::out(&format!("{}: not up; start it with `pupperware up`\n{of_release}", status.project));
     }
     let release = status.release.as_deref().unwrap_or("unknown");
     let channel = status.channel.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
@@ -283,7 +331,7 @@ fn print(output: Output, status: &Status) -> Result<()> {
     };
     terminal::out(&format!("{}: release {release}{channel}, {proved}\n\n", status.project))?;
     print_data(output, status)?;
-    terminal::out(&format!("\n{}drift: {}\n", status.expiring(), status.drift.text()))
+    terminal::out(&format!("\n{}{}drift: {}\n", status.of_release(), status.expiring(), status.drift.text()))
 }
 
 #[cfg(test)]
@@ -327,6 +375,23 @@ mod tests {
             status.expiring(),
             "certificate of puppetserver ends on 2026-11-20: renew it with `pupperware ca reissue puppetserver`\n\
              certificate of puppetdb ends on 2026-12-01: renew it with `pupperware ca reissue puppetdb`\n"
+        );
+    }
+
+    #[test]
+    fn a_release_that_ends_is_told() {
+        let of = |today: &str| EndOfLife::of(&semver::Version::new(7, 0, 0), today.parse().unwrap()).unwrap();
+        let end = of("2026-11-21");
+        assert_eq!((end.date.as_str(), end.ended, end.ending), ("2028-06-30", false, false));
+        assert_eq!((of("2028-01-15").ended, of("2028-01-15").ending), (false, true));
+        assert_eq!((of("2028-06-30").ended, of("2028-07-01").ended), (false, true));
+        let mut status = status();
+        assert_eq!(status.of_release(), "");
+        (status.end_of_life, status.upgrading_to) = (Some(of("2028-07-01")), Some("9.0.0".into()));
+        assert_eq!(
+            status.of_release(),
+            "the upgrade to 9.0.0 is not over: `pupperware upgrade` goes on, `pupperware upgrade --rollback` goes back\n\
+             release 8.0.0 has had no security updates since 2028-06-30: see `pupperware channels` and `pupperware upgrade`\n"
         );
     }
 

@@ -85,8 +85,8 @@ pub struct Directory {
     pub mode: u32,
 }
 
-/// What the configured platform needs.
-pub fn of(config: &Config) -> Credentials {
+/// What the configured platform needs, with its database in the volume of this key.
+pub fn of(config: &Config, database: &str) -> Credentials {
     let mut server_names: Vec<String> = SERVER_NAMES.iter().map(ToString::to_string).collect();
     for name in &config.puppetserver.dns_alt_names {
         let name = name.to_string();
@@ -119,7 +119,7 @@ pub fn of(config: &Config) -> Credentials {
         directory("puppetdb-data", ".", PUPPETDB, 0o750),
         directory("postgres-config", ".", POSTGRES, 0o750),
         directory("postgres-config", "secrets", POSTGRES, 0o700),
-        directory("postgres-data", ".", POSTGRES, 0o700),
+        directory(database, ".", POSTGRES, 0o700),
         directory("state", ".", 0, 0o700),
     ];
     if config.code.dir.is_none() {
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn common_names_of_the_longest_project_fit() {
         let project = ProjectName::parse(&"p".repeat(40)).unwrap();
-        let credentials = of(&Config { project: project.clone(), ..Config::default() });
+        let credentials = of(&Config { project: project.clone(), ..Config::default() }, "postgres-data");
         assert!(credentials.ca_name.len() <= 64);
         assert!(agent_certname(project.as_str(), u32::MAX).len() <= 64);
     }

@@ -44,6 +44,8 @@ pub struct Desired {
     pub images: Vec<DesiredImage>,
     /// Networks by key.
     pub networks: BTreeMap<String, NetworkSpec>,
+    /// Key of the database's volume.
+    pub database: String,
     /// Volumes by key.
     pub volumes: BTreeMap<String, DesiredVolume>,
     /// Containers, in the order in which they depend on each other.
@@ -89,15 +91,25 @@ pub struct Origin {
     pub config_file: String,
 }
 
-/// Puts a platform together.
+/// Key of the database's volume on a new platform.
+pub const DATABASE: &str = "postgres-data";
+
+/// Key of the volume that an upgrade to this release copies the database into: each major version of PostgreSQL has files
+/// of its own, and the old ones are kept.
+pub fn next_database(release: &Release) -> String {
+    let major = release.components.get("postgres").map_or("", |c| c.version.as_str());
+    format!("{DATABASE}-{major}")
+}
+
+/// Puts a platform together; `database` is the key of its database's volume.
 ///
 /// # Errors
 /// A release or Compose file that is not whole: bugs of ours, caught by tests.
-pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origin) -> Result<Desired> {
+pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origin, database: &str) -> Result<Desired> {
     let project = config.project.to_string();
     let images = images(config, release)?;
 
-    let platform = compose::read(compose::PLATFORM, &Variables::new())?;
+    let platform = compose::read(compose::PLATFORM, &Variables::from([("DATABASE", database.to_owned())]))?;
     let mut volumes = platform.volumes.clone();
     if config.code.dir.is_some() {
         // The user's directory stands in its place.
@@ -110,7 +122,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         .collect::<BTreeMap<_, _>>();
 
     let files = services::files(config, sizing);
-    let credentials = credentials::of(config);
+    let credentials = credentials::of(config, database);
     let context = services::Context {
         config,
         release,
@@ -120,6 +132,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         files: &files,
         credentials: &credentials,
         origin,
+        database,
     };
     let mut replicas = Vec::new();
     for source in compose::SERVICES {
@@ -146,6 +159,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         debian: images::debian(release)?,
         images,
         networks,
+        database: database.to_owned(),
         volumes,
         replicas,
         credentials,

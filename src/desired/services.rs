@@ -68,6 +68,7 @@ pub(super) struct Context<'a> {
     pub files: &'a BTreeMap<String, Vec<FileEntry>>,
     pub credentials: &'a Credentials,
     pub origin: &'a Origin,
+    pub database: &'a str,
 }
 
 /// Rendered configuration by volume key.
@@ -104,6 +105,7 @@ impl Context<'_> {
             ("PUPPETSERVER_PIDS", config.puppetserver.pids.map_or(4096, Pids::get).to_string()),
             ("PUPPETSERVER_PUBLISH", config.puppetserver.publish.to_string()),
             ("CODE", config.code.dir.as_ref().map_or_else(|| "code".into(), |d| d.display().to_string())),
+            ("DATABASE", self.database.to_owned()),
             ("AGENT_NUMBER", number.to_string()),
             ("AGENT_CERTNAME", credentials::agent_certname(&project, number)),
         ]))

@@ -149,6 +149,75 @@ impl Engine {
         }
         Ok(ended(code, stdout, &stderr))
     }
+
+    /// Runs two commands, and gives the standard output of the first to the second as its standard input; `passed` hears
+    /// how many bytes are through. Returns how each of them ended.
+    ///
+    /// # Errors
+    /// The engine's; a command that exits non-zero is not an error.
+    pub async fn exec_pipe(
+        &self,
+        from: &ExecRequest,
+        into: &ExecRequest,
+        passed: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(ExecOutput, ExecOutput), EngineError> {
+        let Attached { id: source, output: mut data, input: _input } = self.attach(from, false).await?;
+        let Attached { id: sink, mut output, mut input } = self.attach(into, true).await?;
+        let (mut complaints, mut stdout, mut stderr) = (Vec::new(), Vec::new(), Vec::new());
+        let feed = async {
+            let mut bytes = 0;
+            while let Some(chunk) = data.next().await {
+                match chunk? {
+                    LogOutput::StdErr { message } => keep(&mut complaints, &message),
+                    LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                        // Nothing that breaks here is of our side: the second command's own end tells more.
+                        if input.write_all(&message).await.is_err() {
+                            return Ok::<bool, EngineError>(false);
+                        }
+                        bytes += message.len() as u64;
+                        passed(bytes);
+                    }
+                    LogOutput::StdIn { .. } => {}
+                }
+            }
+            Ok(input.shutdown().await.is_ok())
+        };
+        let drain = async {
+            while let Some(chunk) = output.next().await {
+                match chunk? {
+                    LogOutput::StdErr { message } => keep(&mut stderr, &message),
+                    LogOutput::StdOut { message } | LogOutput::Console { message } => keep(&mut stdout, &message),
+                    LogOutput::StdIn { .. } => {}
+                }
+            }
+            Ok::<(), EngineError>(())
+        };
+        let all = {
+            let (mut feed, mut drain) = (pin!(feed), pin!(drain));
+            tokio::select! {
+                biased;
+                fed = &mut feed => {
+                    let all = fed?;
+                    drain.await?;
+                    all
+                }
+                drained = &mut drain => {
+                    drained?;
+                    false
+                }
+            }
+        };
+        let sunk = ended(self.exit_code(&sink).await?, stdout, &stderr);
+        if !all {
+            if sunk.code == 0 {
+                // Never taken for success: the command ended well without having read everything.
+                return Err(EngineError::new(Cause::Other, "a command ended before it had read its input"));
+            }
+            // The first one has nobody to write to any more, and what becomes of it tells nothing.
+            return Ok((ExecOutput::default(), sunk));
+        }
+        Ok((ended(self.exit_code(&source).await?, Vec::new(), &complaints), sunk))
+    }
 }
 
 fn keep(kept: &mut Vec<u8>, more: &[u8]) {

@@ -11,6 +11,8 @@ use crate::error::{Error, Kind};
 #[derive(Clone)]
 pub struct Cancel {
     count: watch::Receiver<u32>,
+    /// How often the user had asked before this work began.
+    before: u32,
     terminated: Arc<AtomicBool>,
 }
 
@@ -36,19 +38,24 @@ impl Cancel {
                 sender.send_modify(|n| *n += 1);
             }
         });
-        Cancel { count, terminated }
+        Cancel { count, before: 0, terminated }
     }
 
     /// As if the user had asked so many times, and will never ask again.
     #[cfg(test)]
     pub(super) fn after(times: u32) -> Self {
         let (_, count) = watch::channel(times);
-        Cancel { count, terminated: Arc::default() }
+        Cancel { count, before: 0, terminated: Arc::default() }
+    }
+
+    /// For work that comes after what the user has ended: it ends when the user asks again.
+    pub fn anew(&self) -> Self {
+        Cancel { before: *self.count.borrow(), ..self.clone() }
     }
 
     /// True when the user has asked.
     pub fn is_requested(&self) -> bool {
-        *self.count.borrow() > 0
+        *self.count.borrow() > self.before
     }
 
     /// Returns when the user has asked once.
@@ -63,6 +70,7 @@ impl Cancel {
 
     async fn reached(&self, times: u32) {
         let mut count = self.count.clone();
+        let times = self.before + times;
         if count.wait_for(|n| *n >= times).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -16,6 +16,7 @@ mod record_steps;
 mod restore_steps;
 mod secret_steps;
 mod steps;
+mod upgrade_steps;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +47,9 @@ pub struct Context {
     pub engine: Engine,
     /// Project name.
     pub project: String,
-    /// Release that the platform runs when the plan is done.
+    /// Release that the platform had when the plan was made.
+    before: Option<Version>,
+    /// Release that the record names when the plan is done, unless that is an upgrade.
     pub release: Version,
     /// Channel that the user named.
     pub channel: Option<String>,
@@ -84,6 +87,7 @@ impl Context {
         Context {
             engine,
             project,
+            before: None,
             release,
             channel,
             report,
@@ -96,6 +100,11 @@ impl Context {
             proof: Mutex::default(),
             ends: Mutex::default(),
         }
+    }
+
+    /// The same, of a platform that had this release.
+    pub fn of(self, before: Option<Version>) -> Self {
+        Context { before, ..self }
     }
 
     /// Seconds left for waiting, at least one.
@@ -136,7 +145,7 @@ pub async fn execute(
         steps: plan.steps.len(),
         stages: plan.stages(),
     });
-    journal.add(planned(plan, command));
+    journal.add(planned(&context, plan, command));
     // The intention is on record before anything happens.
     journal.flush().await?;
     let outcome = run(&context, plan, &journal, cancel).await;
@@ -258,7 +267,11 @@ async fn one(context: Arc<Context>, journal: Journal, step: Step) -> (usize, Res
     }
 }
 
-fn planned(plan: &Plan, command: &str) -> Entry {
+fn planned(context: &Context, plan: &Plan, command: &str) -> Entry {
+    let commits = plan.steps.iter().find_map(|s| match &s.action {
+        Action::CommitUpgrade { release, .. } => Some(release.clone()),
+        _ => None,
+    });
     let steps = plan.steps.iter().map(|s| PlannedStep {
         id: s.id,
         kind: s.action.kind().to_owned(),
@@ -271,6 +284,9 @@ fn planned(plan: &Plan, command: &str) -> Entry {
         command: command.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         by: format!("process {} on {}", std::process::id(), journal::host()),
+        user: journal::user(),
+        from: context.before.clone(),
+        to: Some(commits.or(context.before.clone()).unwrap_or_else(|| context.release.clone())),
         steps: steps.collect(),
     }
 }

@@ -2,29 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use semver::Version;
+
 use super::Context;
 use crate::backup::Part;
 use crate::desired::labels;
 use crate::error::Result;
 use crate::journal;
-use crate::observed::record::{Deployed, Issued, Proof, Record, Restoring};
+use crate::observed::record::{Deployed, Issued, Phase, Proof, Record, Restoring, Upgrading};
 use crate::observed::{self, Observed};
+use crate::puppet::inventory::Inventory;
 use crate::puppet::serial;
 
 /// Remembers what was issued into which volumes.
 pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String, String)]) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
-    let made: BTreeMap<String, String> = volumes
-        .iter()
-        .filter_map(|(key, name)| Some((key.clone(), labels::made(&observed.volumes.get(name)?.labels)?.to_owned())))
-        .collect();
     let mut ends = context.ends.lock().expect("not held over a panic").clone();
     if ends.is_empty() {
         // Only tokens were made, or nothing yet: what is known still holds.
         ends = record.issued.take().map(|i| i.ends).unwrap_or_default();
     }
-    record.issued = Some(Issued { request: request.to_owned(), volumes: made, ends });
+    record.issued = Some(Issued { request: request.to_owned(), volumes: made(&observed, volumes), ends });
     replace(context, &observed, &record).await
 }
 
@@ -41,9 +40,7 @@ pub(super) async fn deployed(context: &Context, url: &str, volume: &str) -> Resu
 pub(super) async fn proved(context: &Context, certname: &str) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
-    let report = context.proof.lock().expect("not held over a panic").clone().unwrap_or_default();
-    record.proof =
-        Some(Proof { at: journal::now(), certname: certname.to_owned(), report, started: observed.start_times() });
+    record.proof = Some(proof(context, &observed, certname));
     replace(context, &observed, &record).await
 }
 
@@ -84,6 +81,78 @@ pub(super) async fn restored(context: &Context) -> Result<()> {
         record.rotated.clear();
     }
     replace(context, &observed, &record).await
+}
+
+/// Remembers that an upgrade is under way, and how far it is.
+pub(super) async fn upgrading(context: &Context, to: &Version, phase: Phase, backup: Option<&str>) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = next(context, &observed);
+    let before = record.upgrading.take();
+    record.upgrading = Some(Upgrading {
+        to: to.clone(),
+        phase,
+        backup: backup.map(ToOwned::to_owned).or(before.as_ref().map(|b| b.backup.clone())).unwrap_or_default(),
+        inventory: before.and_then(|b| b.inventory),
+    });
+    replace(context, &observed, &record).await
+}
+
+/// Remembers what the platform held before it was upgraded.
+pub(super) async fn counted(context: &Context, inventory: Inventory) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = next(context, &observed);
+    if let Some(upgrading) = &mut record.upgrading {
+        upgrading.inventory = Some(inventory);
+    }
+    replace(context, &observed, &record).await
+}
+
+/// What the platform held before it was upgraded.
+pub(super) async fn inventory_before(context: &Context) -> Result<Option<Inventory>> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    Ok(observed.record.and_then(|r| r.upgrading?.inventory))
+}
+
+/// Remembers the release that it was upgraded to, in one piece with what covers and proves it.
+pub(super) async fn upgraded(
+    context: &Context,
+    release: &Version,
+    channel: Option<&str>,
+    certname: &str,
+    (request, volumes): (&str, &[(String, String)]),
+) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = next(context, &observed);
+    let crossed = record.release.major != release.major;
+    // A channel of the stream that was left says nothing of this one.
+    record.channel = channel.map(ToOwned::to_owned).or(record.channel.filter(|_| !crossed));
+    record.release = release.clone();
+    record.upgrading = None;
+    let ends = record.issued.take().map(|i| i.ends).unwrap_or_default();
+    record.issued = Some(Issued { request: request.to_owned(), volumes: made(&observed, volumes), ends });
+    record.proof = Some(proof(context, &observed, certname));
+    replace(context, &observed, &record).await
+}
+
+/// Forgets an upgrade that was undone, and remembers the proof of what is there again.
+pub(super) async fn rolled_back(context: &Context, certname: &str) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = next(context, &observed);
+    record.upgrading = None;
+    record.proof = Some(proof(context, &observed, certname));
+    replace(context, &observed, &record).await
+}
+
+/// The proof that was made just now, of all that runs.
+fn proof(context: &Context, observed: &Observed, certname: &str) -> Proof {
+    let report = context.proof.lock().expect("not held over a panic").clone().unwrap_or_default();
+    Proof { at: journal::now(), certname: certname.to_owned(), report, started: observed.start_times() }
+}
+
+/// When volumes were made, by their keys; those without a time are left out.
+fn made(observed: &Observed, volumes: &[(String, String)]) -> BTreeMap<String, String> {
+    let made = |name: &String| labels::made(&observed.volumes.get(name)?.labels).map(ToOwned::to_owned);
+    volumes.iter().filter_map(|(key, name)| Some((key.clone(), made(name)?))).collect()
 }
 
 fn next(context: &Context, observed: &Observed) -> Record {

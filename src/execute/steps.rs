@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Context, backup_steps, ca_steps, code_steps, crl_steps, ends_container, image_steps, node_steps, prove,
-    record_steps, restore_steps, secret_steps, wait,
+    record_steps, restore_steps, secret_steps, upgrade_steps, wait,
 };
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
@@ -95,6 +95,22 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             return context.work(restore_steps::database(context, id, postgres, file)).await;
         }
         Action::FinishRestore => record_steps::restored(context).await?,
+        Action::MarkUpgrade { to, phase, backup } => {
+            record_steps::upgrading(context, to, *phase, backup.as_deref()).await?;
+        }
+        Action::DrainQueue { puppetdb } => upgrade_steps::drain(context, id, puppetdb).await?,
+        Action::TakeInventory { postgres, task, kept_seconds } => {
+            return upgrade_steps::take(context, postgres, task, *kept_seconds).await;
+        }
+        Action::CopyDatabase { from, into } => {
+            return context.work(upgrade_steps::copy(context, id, from, into)).await;
+        }
+        Action::VerifyInventory { postgres, part } => return upgrade_steps::verify(context, postgres, *part).await,
+        Action::VerifyCa { task } => upgrade_steps::verify_ca(context, task).await?,
+        Action::CommitUpgrade { release, channel, certname, request, volumes } => {
+            record_steps::upgraded(context, release, channel.as_deref(), certname, (request, volumes)).await?;
+        }
+        Action::FinishRollback { certname } => record_steps::rolled_back(context, certname).await?,
         Action::RemoveRecord { volumes } => {
             for volume in volumes {
                 engine.remove_volume(volume).await?;

@@ -5,11 +5,13 @@
 //! resuming after a crash needs no journal, because the next plan is made from what is really there.
 //! Each write is a file of its own in the state volume, so nothing that was written is ever rewritten.
 
+pub mod history;
 mod holder;
 pub mod lock;
 pub mod read;
 mod writer;
 
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
 pub use holder::host;
@@ -34,6 +36,15 @@ pub enum Entry {
         program: String,
         /// Who, on which host.
         by: String,
+        /// The login name that the process told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// The release of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Version>,
+        /// The release of afterwards, when all succeeds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Version>,
         /// Steps: id, kind, resource, cause.
         steps: Vec<PlannedStep>,
     },
@@ -80,6 +91,11 @@ pub struct PlannedStep {
     pub resource: String,
     /// Why.
     pub cause: String,
+}
+
+/// Who runs this process, as its environment tells; nobody proved it.
+pub fn user() -> Option<String> {
+    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
 }
 
 /// Now, RFC 3339.

@@ -15,7 +15,7 @@ pub struct Journal {
 }
 
 enum Message {
-    Entry(Entry),
+    Entry(Box<Entry>),
     Flush(oneshot::Sender<Result<(), EngineError>>),
 }
 
@@ -31,7 +31,7 @@ impl Journal {
     /// Adds an entry; it is written soon.
     pub fn add(&self, entry: Entry) {
         // The writer only ends when every handle is gone.
-        let _ = self.queue.send(Message::Entry(entry));
+        let _ = self.queue.send(Message::Entry(Box::new(entry)));
     }
 
     /// Waits until everything added so far is written.

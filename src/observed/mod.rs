@@ -7,8 +7,10 @@ pub mod record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use semver::Version;
+
 use crate::config::sizing::Machine;
-use crate::desired::labels;
+use crate::desired::{DATABASE, labels};
 use crate::engine::found::{ContainerDetail, ContainerState, FoundContainer, FoundNetwork, FoundPort, FoundVolume};
 use crate::engine::{Engine, EngineError, reference};
 use crate::error::Result;
@@ -100,15 +102,45 @@ impl Observed {
         }
         let label = |v: &FoundVolume, key: &str| v.labels.get(key).cloned().unwrap_or_default();
         // The state volume is there as soon as any command has taken the lock, whatever it was for.
-        let data =
-            self.volumes.values().filter(|v| label(v, labels::ROLE) == "volume" && label(v, labels::KEY) != "state");
-        let streams: BTreeSet<Option<u64>> = data.map(|v| label(v, labels::STREAM).parse().ok()).collect();
+        let mut data: Vec<&FoundVolume> = self
+            .volumes
+            .values()
+            .filter(|v| label(v, labels::ROLE) == "volume" && label(v, labels::KEY) != "state")
+            .collect();
+        // All others are of the release that made them, whatever they were upgraded to.
+        if data.iter().any(|v| is_database(&label(v, labels::KEY))) {
+            data.retain(|v| is_database(&label(v, labels::KEY)));
+        }
+        let streams: BTreeSet<Option<u64>> = data.iter().map(|v| label(v, labels::STREAM).parse().ok()).collect();
         let told: Vec<u64> = streams.iter().copied().flatten().collect();
         match told[..] {
             _ if streams.is_empty() => Lineage::New,
             [stream] => Lineage::Stream(stream),
             _ => Lineage::Unknown,
         }
+    }
+
+    /// Key of the volume with the database of this release: the one of its stream. Where there is none, that of new
+    /// platforms, or `next` where an older stream's data is there.
+    pub fn database(&self, release: &Version, next: &str) -> String {
+        let of_stream = |v: &&FoundVolume| {
+            let stream = v.labels.get(labels::STREAM);
+            stream.is_none_or(|s| s.parse() == Ok(release.major))
+        };
+        let all: Vec<&FoundVolume> = self.databases().collect();
+        let key = |v: &FoundVolume| v.labels.get(labels::KEY).cloned().unwrap_or_default();
+        let recorded = || {
+            let record = self.record.as_ref().filter(|r| r.release.major == release.major)?;
+            record.issued.as_ref()?.volumes.keys().find(|key| is_database(key)).cloned()
+        };
+        let new = || if all.iter().any(|v| key(v) == DATABASE) { next.to_owned() } else { DATABASE.to_owned() };
+        all.iter().copied().find(of_stream).map(key).or_else(recorded).unwrap_or_else(new)
+    }
+
+    /// All volumes that hold, or held, the database.
+    fn databases(&self) -> impl Iterator<Item = &FoundVolume> {
+        let label = |v: &FoundVolume, key: &str| v.labels.get(key).cloned().unwrap_or_default();
+        self.volumes.values().filter(move |v| label(v, labels::ROLE) == "volume" && is_database(&label(v, labels::KEY)))
     }
 
     /// The machine that the newest of its services was sized for.
@@ -134,6 +166,11 @@ impl Observed {
         let all_run = self.services().all(|(_, c)| c.running());
         proof.is_some_and(|p| all_run && !p.started.is_empty() && p.started == self.start_times())
     }
+}
+
+/// True for keys of volumes with a database: that of new platforms, and those that upgrades made.
+pub fn is_database(key: &str) -> bool {
+    key.strip_prefix(DATABASE).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// Takes the snapshot of one project. Of these images it tells which are there: asked by name, because an engine takes as

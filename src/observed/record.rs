@@ -14,6 +14,7 @@ use crate::desired::labels;
 use crate::engine::found::FoundVolume;
 use crate::engine::spec::VolumeSpec;
 use crate::error::{Error, Result};
+use crate::puppet::inventory::Inventory;
 
 /// Role label of record volumes.
 pub const ROLE: &str = "record";
@@ -49,6 +50,9 @@ pub struct Record {
     /// Data that is being put back; while it is here, it is not all back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restoring: Option<Restoring>,
+    /// An upgrade that is under way; until it is over, `release` is the one of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrading: Option<Upgrading>,
 }
 
 /// What every format of the record has.
@@ -102,6 +106,32 @@ pub struct Restoring {
     pub serial: Option<String>,
 }
 
+/// An upgrade that is under way, or was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrading {
+    /// The release that it leads to.
+    pub to: Version,
+    /// How far it is.
+    pub phase: Phase,
+    /// The backup of before.
+    pub backup: String,
+    /// What the platform held when nobody wrote any more; nothing before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
+}
+
+/// How far an upgrade is. What may be done with what is there follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Nothing of the old release was replaced. What is new may be half-made.
+    Preparing,
+    /// The new release has all data, and takes the old one's place.
+    Switching,
+    /// It is being undone.
+    Undoing,
+}
+
 impl Record {
     /// The record that follows `previous`.
     pub fn next(previous: Option<&Record>, release: Version, channel: Option<String>) -> Self {
@@ -116,6 +146,7 @@ impl Record {
             rotating: previous.and_then(|r| r.rotating.clone()),
             rotated: previous.map(|r| r.rotated.clone()).unwrap_or_default(),
             restoring: previous.and_then(|r| r.restoring.clone()),
+            upgrading: previous.and_then(|r| r.upgrading.clone()),
         }
     }
 
@@ -176,6 +207,16 @@ mod tests {
         let plain = found(&Record::next(None, Version::new(8, 0, 0), None));
         assert!(!plain.labels[LABEL].contains("rotat"));
         assert_eq!(newest(vec![plain]).unwrap().0.unwrap().rotating, None);
+    }
+
+    #[test]
+    fn an_upgrade_stays_on_record_until_it_is_over() {
+        let mut marked = Record::next(None, Version::new(7, 0, 0), None);
+        let inventory = None;
+        let backup = "/srv/x".into();
+        marked.upgrading = Some(Upgrading { to: Version::new(8, 0, 0), phase: Phase::Switching, backup, inventory });
+        let (record, _) = newest(vec![found(&Record::next(Some(&marked), Version::new(7, 0, 0), None))]).unwrap();
+        assert_eq!(record.unwrap().upgrading, marked.upgrading);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use semver::Version;
 use serde::Serialize;
 
 use super::backup::Source;
@@ -12,6 +13,8 @@ use crate::desired::CrlCopy;
 use crate::engine::FileEntry;
 use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
 use crate::images::{Debian, DesiredImage};
+use crate::observed::record::Phase;
+use crate::puppet::inventory;
 
 /// What a step does. Each is idempotent: done twice, it does no harm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -308,4 +311,64 @@ pub enum Action {
     },
     /// Remember that all data is back.
     FinishRestore,
+    /// Remember that an upgrade is under way, and how far it is.
+    MarkUpgrade {
+        /// The release that it leads to.
+        to: Version,
+        /// How far.
+        phase: Phase,
+        /// The backup of before, when it is new.
+        backup: Option<String>,
+    },
+    /// Wait until PuppetDB has stored everything that it received.
+    DrainQueue {
+        /// PuppetDB's container.
+        puppetdb: String,
+    },
+    /// Count what the database holds, and write down everything of the CA.
+    TakeInventory {
+        /// PostgreSQL's container.
+        postgres: String,
+        /// The container that looks at the CA.
+        task: Box<ContainerSpec>,
+        /// For how long PuppetDB keeps what it is told, in seconds.
+        kept_seconds: u64,
+    },
+    /// Copy PuppetDB's database from one PostgreSQL into another.
+    CopyDatabase {
+        /// The container to read from.
+        from: String,
+        /// The container to write into.
+        into: String,
+    },
+    /// See that the database holds what was counted.
+    VerifyInventory {
+        /// PostgreSQL's container.
+        postgres: String,
+        /// What is compared.
+        part: inventory::Part,
+    },
+    /// See that everything of the CA is there that was written down.
+    VerifyCa {
+        /// The container that looks at it.
+        task: Box<ContainerSpec>,
+    },
+    /// Remember the new release, its credentials and its proof at once: from here on, it is the platform's.
+    CommitUpgrade {
+        /// The release.
+        release: Version,
+        /// The channel that the user named; without one, the one on record stays while it fits.
+        channel: Option<String>,
+        /// The agent that proved it.
+        certname: String,
+        /// Hash of the whole request for credentials.
+        request: String,
+        /// Volume keys and names that it covers.
+        volumes: Vec<(String, String)>,
+    },
+    /// Forget the upgrade, and remember the proof of what is there again.
+    FinishRollback {
+        /// The agent that proved it.
+        certname: String,
+    },
 }

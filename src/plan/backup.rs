@@ -4,19 +4,17 @@ use serde::Serialize;
 
 use super::builder::Builder;
 use super::issue::task;
-use super::{Action, Plan, lifecycle, restore};
+use super::{Action, Plan, lifecycle, unfinished};
 use crate::backup::LeftOut;
 use crate::desired::{Desired, labels};
 use crate::engine::spec::ContainerSpec;
 use crate::error::{Error, Result};
-use crate::observed::{Container, Observed};
+use crate::observed::{self, Container, Observed};
 
 /// Volumes that are not copied, and why.
-const NOT_COPIED: [(&str, Option<&str>); 3] = [
-    // The dump stands for it.
-    ("postgres-data", None),
-    ("puppetdb-data", Some("what PuppetDB has received and not stored yet changes while it is read")),
-    ("puppetserver-config", Some("it is written again at every start")),
+const NOT_COPIED: [(&str, &str); 2] = [
+    ("puppetdb-data", "what PuppetDB has received and not stored yet changes while it is read"),
+    ("puppetserver-config", "it is written again at every start"),
 ];
 
 /// What the command knows and a snapshot does not.
@@ -56,7 +54,7 @@ pub struct Source {
 /// # Errors
 /// There is nothing to back up, or it is half-restored, or the database does not run.
 pub fn backup(desired: &Desired, observed: &Observed, order: &Order) -> Result<Plan> {
-    restore::refuse_half_restored(observed)?;
+    unfinished::refuse(observed)?;
     let source = source(desired, observed, order)?;
     let mut plan = Builder::default();
     let removed = lifecycle::remove_tasks(&mut plan, observed);
@@ -93,9 +91,12 @@ pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> R
             continue;
         }
         let key = label(labels::KEY).to_owned();
+        // The dump stands for it.
+        if observed::is_database(&key) {
+            continue;
+        }
         match NOT_COPIED.iter().find(|(not, _)| *not == key) {
-            Some((_, None)) => {}
-            Some((_, Some(why))) => left_out.push(LeftOut { what: key, why: (*why).into() }),
+            Some((_, why)) => left_out.push(LeftOut { what: key, why: (*why).into() }),
             None => mounts.push((key, name.clone())),
         }
     }

@@ -80,7 +80,7 @@ fn subject(action: &Action) -> String {
         Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => copy.container.clone(),
         Action::FlushEnvironments { server } => server.clone(),
         Action::RecordRotation { secret, .. } | Action::RenewSecret { secret, .. } => secret.clone(),
-        Action::SetPassword { postgres } => postgres.clone(),
+        Action::SetPassword { postgres } | Action::VerifyInventory { postgres, .. } => postgres.clone(),
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
         | Action::RecordIssued { .. }
@@ -98,6 +98,13 @@ fn subject(action: &Action) -> String {
         | Action::SettleCa { .. }
         | Action::RestoreDatabase { .. }
         | Action::FinishRestore
+        | Action::MarkUpgrade { .. }
+        | Action::DrainQueue { .. }
+        | Action::TakeInventory { .. }
+        | Action::CopyDatabase { .. }
+        | Action::VerifyCa { .. }
+        | Action::CommitUpgrade { .. }
+        | Action::FinishRollback { .. }
         | Action::RemoveRecord { .. } => String::new(),
     }
 }

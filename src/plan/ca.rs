@@ -3,7 +3,7 @@
 //! Issuing the platform's own certificates anew is `converge`'s, because whoever uses them must stop for it.
 
 use super::builder::Builder;
-use super::restore::refuse_half_restored;
+use super::unfinished;
 use super::{Action, Plan};
 use crate::desired::{CrlCopy, Desired, PRIMARY, Replica};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ pub const CANARY: &str = "pupperware-canary-";
 /// # Errors
 /// It does not run.
 pub fn primary<'d>(desired: &'d Desired, observed: &Observed) -> Result<&'d Replica> {
-    refuse_half_restored(observed)?;
+    unfinished::refuse(observed)?;
     let primary = desired.primary().ok_or_else(|| Error::failed("the platform has no primary"))?;
     if observed.containers.get(&primary.spec.name).is_some_and(Container::running) {
         return Ok(primary);

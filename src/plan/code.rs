@@ -5,7 +5,7 @@
 
 use super::builder::Builder;
 use super::images::get_image;
-use super::restore::refuse_half_restored;
+use super::unfinished;
 use super::{Action, Plan, lifecycle};
 use crate::config::model::ControlRepo;
 use crate::desired::{CodeSource, Desired, PRIMARY, labels};
@@ -26,7 +26,7 @@ const NETWORK: &str = "front";
 /// No control repository, or a platform that never came up.
 pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String]) -> Result<Plan> {
     let repo = repo(desired)?;
-    refuse_half_restored(observed)?;
+    unfinished::refuse(observed)?;
     if !reachable(desired, observed) {
         return Err(Error::failed("the platform is not up, so there is nothing to deploy to")
             .hint("`pupperware up` brings it up, and deploys what was never deployed"));
@@ -46,7 +46,7 @@ pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String]) -
 /// As [`deploy`].
 pub fn undo(desired: &Desired, observed: &Observed) -> Result<Plan> {
     repo(desired)?;
-    refuse_half_restored(observed)?;
+    unfinished::refuse(observed)?;
     if !observed.volumes.contains_key(&labels::scoped(&desired.project, "code")) {
         return Err(Error::failed("nothing was ever deployed").hint("`pupperware up` deploys"));
     }

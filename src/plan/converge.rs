@@ -25,7 +25,7 @@ pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
 /// # Errors
 /// As [`reconcile`].
 pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Result<Plan> {
-    super::restore::refuse_half_restored(observed)?;
+    super::unfinished::refuse(observed)?;
     refuse_lost_ca(desired, observed)?;
     let rotation = rotate::interrupted(desired, observed);
     let issue = issue::issue(desired, observed, again, rotation.is_some());

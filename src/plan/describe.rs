@@ -1,6 +1,7 @@
 //! What each kind of step is called: its stable name, what it works on, where it is shown, what it puts at stake.
 
 use super::Action;
+use crate::observed::record::Phase;
 use crate::report::event::Stage;
 
 impl Action {
@@ -49,6 +50,14 @@ impl Action {
             Action::SettleCa { .. } => "settle_ca",
             Action::RestoreDatabase { .. } => "restore_database",
             Action::FinishRestore => "finish_restore",
+            Action::MarkUpgrade { .. } => "mark_upgrade",
+            Action::DrainQueue { .. } => "drain_queue",
+            Action::TakeInventory { .. } => "take_inventory",
+            Action::CopyDatabase { .. } => "copy_database",
+            Action::VerifyInventory { .. } => "verify_inventory",
+            Action::VerifyCa { .. } => "verify_ca",
+            Action::CommitUpgrade { .. } => "commit_upgrade",
+            Action::FinishRollback { .. } => "finish_rollback",
         }
     }
 
@@ -65,7 +74,17 @@ impl Action {
             | Action::RestoreVolume { key, .. }
             | Action::PlaceFiles { key, .. } => format!("volume {key}"),
             Action::WriteBackup { source } => format!("file {}", source.file),
-            Action::SettleCa { .. } => "certificate authority".into(),
+            Action::SettleCa { .. } | Action::VerifyCa { .. } => "certificate authority".into(),
+            Action::MarkUpgrade { to, phase, .. } => match phase {
+                Phase::Preparing => format!("upgrade to {to}"),
+                Phase::Switching => format!("switch to {to}"),
+                Phase::Undoing => format!("return from {to}"),
+            },
+            Action::DrainQueue { puppetdb } => format!("container {puppetdb}"),
+            Action::TakeInventory { .. } => "database and certificate authority".into(),
+            Action::CopyDatabase { from, into } => format!("database puppetdb from {from} into {into}"),
+            Action::VerifyInventory { postgres, .. } => format!("database in {postgres}"),
+            Action::CommitUpgrade { release, .. } => format!("release {release}"),
             Action::RestoreDatabase { .. } => "database puppetdb".into(),
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
             Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
@@ -93,6 +112,7 @@ impl Action {
             | Action::RecordCode { .. }
             | Action::RemoveRecord { .. }
             | Action::MarkRestore { .. }
+            | Action::FinishRollback { .. }
             | Action::FinishRestore => "record".into(),
         }
     }
@@ -123,7 +143,16 @@ impl Action {
             Action::CreateContainer { .. } | Action::StartContainer { .. } | Action::WaitReady { .. } => {
                 Stage::Services
             }
-            Action::Prove { .. } | Action::RunAgent { .. } | Action::VerifyRefusal { .. } => Stage::Proof,
+            Action::Prove { .. }
+            | Action::RunAgent { .. }
+            | Action::VerifyRefusal { .. }
+            | Action::VerifyInventory { .. }
+            | Action::VerifyCa { .. } => Stage::Proof,
+            Action::MarkUpgrade { .. }
+            | Action::DrainQueue { .. }
+            | Action::TakeInventory { .. }
+            | Action::CopyDatabase { .. } => Stage::Migration,
+            Action::CommitUpgrade { .. } | Action::FinishRollback { .. } => Stage::Record,
             Action::StageCode { .. }
             | Action::SwitchCode { .. }
             | Action::CheckCode { .. }
@@ -164,6 +193,10 @@ impl Action {
                 | Action::RecordProof { .. }
                 | Action::MarkRestore { .. }
                 | Action::FinishRestore
+                | Action::MarkUpgrade { .. }
+                | Action::TakeInventory { .. }
+                | Action::CommitUpgrade { .. }
+                | Action::FinishRollback { .. }
         )
     }
 
@@ -181,6 +214,7 @@ impl Action {
                 | Action::RunAgent { .. }
                 | Action::VerifyRefusal { .. }
                 | Action::CompileCatalog { .. }
+                | Action::DrainQueue { .. }
         )
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn stop_steps(plan: &mut Builder, containers: &[(&String, &Container)
 /// # Errors
 /// A named service does not exist, or there is nothing to start.
 pub fn start(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
-    super::restore::refuse_half_restored(observed)?;
+    super::unfinished::refuse(observed)?;
     let containers = chosen(observed, services)?;
     if containers.is_empty() {
         return Err(Error::failed("there are no containers to start").hint("create the platform with `pupperware up`"));
@@ -138,7 +138,7 @@ fn start_steps(plan: &mut Builder, name: &str, container: &Container, cause: &st
 /// # Errors
 /// A named service does not exist, or there is nothing to restart.
 pub fn restart(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
-    super::restore::refuse_half_restored(observed)?;
+    super::unfinished::refuse(observed)?;
     let containers = chosen(observed, services)?;
     if containers.is_empty() {
         return Err(

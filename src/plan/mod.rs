@@ -19,6 +19,8 @@ mod restore;
 mod rotate;
 mod smoke;
 pub mod timeline;
+mod unfinished;
+mod upgrade;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +34,7 @@ pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
 pub use restore::{Restoration, losses, restore};
 pub use rotate::rotate;
 pub use smoke::{smoke, smoke_cleanup};
+pub use upgrade::{Upgrade, rollback, upgrade};
 
 /// A plan: steps whose `needs` point backwards only.
 #[derive(Debug, Clone, Default, PartialEq)]

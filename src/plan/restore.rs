@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::backup::{self, Order};
 use super::builder::Builder;
 use super::converge::reconcile;
-use super::{Action, Plan, code, lifecycle};
+use super::{Action, Plan, code, lifecycle, unfinished};
 use crate::backup::Part;
 use crate::desired::{Desired, PRIMARY, labels};
 use crate::error::{Error, Result};
@@ -56,6 +56,8 @@ pub fn losses(plan: &Plan) -> Vec<String> {
 /// A part is put back where there is no platform, less is put back than an interrupted restore left open, no safety
 /// backup can be made, or what [`reconcile`] refuses.
 pub fn restore(desired: &Desired, observed: &Observed, what: &Restoration) -> Result<Plan> {
+    // What is there is of two releases, and so would be what is put back into it.
+    unfinished::refuse_half_upgraded(observed)?;
     refuse_strange(desired, what)?;
     refuse_parts(desired, observed, what)?;
     let mut plan = Builder::default();
@@ -134,7 +136,7 @@ fn ground(desired: &Desired, observed: &Observed, what: &Restoration) -> Observe
         ground.volumes.insert(spec.name, found);
     }
     if what.database {
-        ground.volumes.remove(&labels::scoped(&desired.project, "postgres-data"));
+        ground.volumes.remove(&labels::scoped(&desired.project, &desired.database));
     }
     if let Some(record) = &mut ground.record {
         (record.restoring, record.issued, record.proof) = (None, None, None);
@@ -198,9 +200,9 @@ fn clear(
         cleared.push(plan.add(Action::RemoveContainer { name: name.clone(), service }, cause, needs));
     }
     if what.database {
-        let name = labels::scoped(&desired.project, "postgres-data");
+        let name = labels::scoped(&desired.project, &desired.database);
         if observed.volumes.contains_key(&name) {
-            let action = Action::RemoveVolume { key: "postgres-data".into(), name, throw_away: false };
+            let action = Action::RemoveVolume { key: desired.database.clone(), name, throw_away: false };
             cleared.push(plan.add(action, "the archive's database takes its place", cleared.clone()));
         }
     }

@@ -8,7 +8,7 @@ use super::converge::prove;
 use super::fate::{Fate, fate};
 use super::images::{image_step, images_needed};
 use super::issue::{scoped, task};
-use super::restore::refuse_half_restored;
+use super::unfinished;
 use super::{Action, Plan};
 use crate::desired::credentials::DATABASE_PASSWORD;
 use crate::desired::{Desired, PRIMARY, Replica};
@@ -32,7 +32,7 @@ pub fn rotate(desired: &Desired, observed: &Observed, secret: &str) -> Result<Pl
         return Err(Error::usage(format!("there is no secret \"{secret}\" that can be rotated"))
             .hint(format!("there is {DATABASE_PASSWORD}; `pupperware secrets list` shows all")));
     }
-    refuse_half_restored(observed)?;
+    unfinished::refuse(observed)?;
     let server = well(desired, observed, SERVER)?;
     let client = well(desired, observed, CLIENT)?;
     // With these, the platform is proved.

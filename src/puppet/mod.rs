@@ -6,6 +6,7 @@ pub mod agent;
 pub mod api;
 pub mod ca;
 pub mod catalog;
+pub mod inventory;
 pub mod metrics;
 pub mod postgres;
 pub mod puppetdb;

@@ -91,6 +91,42 @@ pub fn node_query(certname: &str) -> Vec<String> {
     request("GET", &format!("/pdb/query/v4/nodes/{certname}"), None)
 }
 
+/// The command that asks how many nodes run which version of Puppet.
+pub fn agent_versions() -> Vec<String> {
+    // ["extract",["value",["function","count"]],["=","name","puppetversion"],["group_by","value"]]
+    let query = "%5B%22extract%22%2C%5B%22value%22%2C%5B%22function%22%2C%22count%22%5D%5D%2C%5B%22%3D%22%2C%22name%22%2C\
+                 %22puppetversion%22%5D%2C%5B%22group_by%22%2C%22value%22%5D%5D";
+    request("GET", &format!("/pdb/query/v4/facts?query={query}"), None)
+}
+
+/// Nodes that run one version of Puppet.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct AgentVersion {
+    /// The version.
+    #[serde(rename = "value")]
+    pub version: String,
+    /// How many nodes.
+    pub count: u64,
+}
+
+impl AgentVersion {
+    /// True when it is older for sure.
+    pub fn older_than(&self, oldest: &semver::Version) -> bool {
+        let major: Option<u64> = self.version.split('.').next().and_then(|m| m.parse().ok());
+        major.is_some_and(|major| major < oldest.major)
+    }
+}
+
+/// Reads the answer to [`agent_versions`].
+///
+/// # Errors
+/// It is no list of versions.
+pub fn read_agent_versions(answer: &str) -> Result<Vec<AgentVersion>> {
+    serde_json::from_str(answer).map_err(|e| {
+        Error::failed("PuppetDB's answer is not a list of versions").because(e).details([answer.trim().to_owned()])
+    })
+}
+
 /// The command that asks for its status with all figures.
 pub fn status() -> Vec<String> {
     request("GET", metrics::STATUS, None)
@@ -162,6 +198,16 @@ pub fn read_node(answer: &str) -> Result<Option<Node>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_agents_are_told_from_new_ones() {
+        let versions = read_agent_versions(r#"[{"value":"7.23.0","count":4},{"value":"6.28.0","count":1}]"#).unwrap();
+        let oldest = semver::Version::new(7, 0, 0);
+        let old: Vec<&str> = versions.iter().filter(|v| v.older_than(&oldest)).map(|v| v.version.as_str()).collect();
+        assert_eq!(old, ["6.28.0"]);
+        assert_eq!(read_agent_versions("[]").unwrap(), []);
+        assert!(read_agent_versions("<html>").is_err());
+    }
 
     #[test]
     fn answers_are_told_apart() {

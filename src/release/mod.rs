@@ -1,6 +1,8 @@
 //! Releases, streams and channels: what the manifest `images/channels.yaml` says there is, and which one applies.
 //!
-//! How an image of a release is obtained is in `images`; moving from one release to another is not here.
+//! How an image of a release is obtained is in `images`; which release a platform may be upgraded to is in `path`.
+
+pub mod path;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +58,13 @@ pub struct Release {
     pub version: Version,
     /// Day it was made, `YYYY-MM-DD`.
     pub date: String,
+    /// The oldest release that can be upgraded to this one; any, where nothing is said.
+    pub upgrade_from: Option<Version>,
+    /// The oldest Puppet of agents that its server serves.
+    pub agents: Option<Version>,
+    /// For those who upgrade to it.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Components by name.
     pub components: BTreeMap<String, ReleaseComponent>,
 }
@@ -117,6 +126,11 @@ impl Manifest {
         })
     }
 
+    /// Day after which a release's stream gets no more security updates, `YYYY-MM-DD`.
+    pub fn end_of_life(&self, version: &Version) -> Option<&str> {
+        self.streams.get(&version.major).map(|s| s.end_of_life.as_str())
+    }
+
     /// Channels that point at this release's stream.
     pub fn channels_of(&self, release: &Release) -> Vec<&str> {
         self.channels.iter().filter(|(_, c)| c.stream == release.version.major).map(|(n, _)| n.as_str()).collect()
@@ -164,8 +178,13 @@ pub fn choose<'m>(
         (None, None) => None,
     };
     if let Some(asked) = asked {
-        return match lineage.stream() {
-            Some(stream) if stream != asked.version.major => Err(another_stream(lineage, &asked.version)),
+        return match lineage {
+            _ if lineage.stream().is_some_and(|stream| stream != asked.version.major) => {
+                Err(another_stream(lineage, &asked.version))
+            }
+            // A channel's newest release may have moved on; only `upgrade` follows it.
+            Lineage::Release(version) if release.is_none() => manifest.exactly(version),
+            Lineage::Release(version) if *version != asked.version => Err(another_release(version, &asked.version)),
             _ => Ok(asked),
         };
     }
@@ -192,7 +211,13 @@ fn another_stream(lineage: &Lineage, asked: &Version) -> Error {
         _ => format!("stream {}", lineage.stream().unwrap_or_default()),
     };
     Error::refused(format!("the platform runs {now}, and {asked} is another stream")).hint(format!(
-        "`up` never changes streams, because that migrates the database; leave out the channel to stay on {now}, or start a second platform with `--project NAME`"
+        "`pupperware upgrade` goes to a later stream; leave out the channel to stay on {now}, or start a second platform with `--project NAME`"
+    ))
+}
+
+fn another_release(now: &Version, asked: &Version) -> Error {
+    Error::refused(format!("the platform runs release {now}, not {asked}")).hint(format!(
+        "`pupperware upgrade --to {asked}` goes to a later release; leave out the release to stay on {now}"
     ))
 }
 
@@ -230,6 +255,27 @@ mod tests {
             }
             let refused = choose(&manifest, Some("stable"), None, &lineage).unwrap_err();
             assert_eq!(refused.kind, crate::error::Kind::Refused);
+        }
+    }
+
+    #[test]
+    fn only_an_upgrade_follows_a_channel() {
+        let mut manifest = Manifest::embedded().unwrap();
+        let now = manifest.in_channel("stable").unwrap().clone();
+        let mut later = now.clone();
+        later.version.minor += 1;
+        manifest.releases.push(later.clone());
+        assert_eq!(manifest.in_channel("stable").unwrap().version, later.version);
+        let lineage = Lineage::Release(now.version.clone());
+        for channel in [None, Some("stable")] {
+            assert_eq!(choose(&manifest, channel, None, &lineage).unwrap().version, now.version);
+        }
+        assert_eq!(choose(&manifest, None, Some(&now.version), &lineage).unwrap().version, now.version);
+        let refused = choose(&manifest, None, Some(&later.version), &lineage).unwrap_err();
+        assert!(refused.hint.unwrap().starts_with("`pupperware upgrade --to 8.1.0`"));
+        // Nothing runs yet, or nothing tells which release of the line.
+        for lineage in [Lineage::New, Lineage::Stream(8)] {
+            assert_eq!(choose(&manifest, Some("stable"), None, &lineage).unwrap().version, later.version);
         }
     }
 

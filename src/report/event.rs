@@ -24,6 +24,8 @@ pub enum Stage {
     Code,
     /// Data is put back from a backup.
     Restore,
+    /// Data moves to another release.
+    Migration,
     /// Services start and become ready.
     Services,
     /// An agent's run is applied and its report found in PuppetDB.
@@ -43,6 +45,7 @@ impl Stage {
             Stage::Code => "Deploying and checking code",
             Stage::Backup => "Writing the backup",
             Stage::Restore => "Putting data back",
+            Stage::Migration => "Moving data",
             Stage::Services => "Starting services",
             Stage::Proof => "Proving the platform",
             Stage::Record => "Recording",

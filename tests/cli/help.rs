@@ -16,6 +16,7 @@ fn the_first_page() {
 
     Platform:
       up             Install or converge the platform, and prove that it works
+      upgrade        Upgrade the platform to another release, or go back
       down           Remove the containers and networks; the data stays
       stop           Stop services without removing them
       start          Start stopped services and wait until they are ready
@@ -29,6 +30,7 @@ fn the_first_page() {
       agent          Work with the platform's own agents
       smoke          Prove the platform end to end: agent, catalog, report
       doctor         Check the engine and the platform for known problems
+      history        Show every change of the platform: who, when, what came of it
       support-bundle Collect what helps others to help you, in one archive
 
     Day two:
@@ -42,6 +44,7 @@ fn the_first_page() {
       config         Show, check and describe the configuration
       images         Build, fetch and move the component images
       channels       Show the release channels
+      releases       Show the releases of the platform that this program knows
 
     This program:
       completions    Print a shell's completion script

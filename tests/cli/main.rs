@@ -11,6 +11,7 @@ mod help;
 mod observe;
 mod reference;
 mod status;
+mod upgrade;
 mod usage;
 
 use std::process::Output;

@@ -21,3 +21,4 @@ mod repair;
 mod secrets;
 mod stranger;
 mod trouble;
+mod upgrade;

@@ -10,9 +10,10 @@ use pupperware::desired::{Desired, hash, labels};
 use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
 use pupperware::engine::reference;
 use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
-use pupperware::observed::record::{Deployed, Issued, Proof, Record, Restoring};
+use pupperware::observed::record::{Deployed, Issued, Proof, Record, Restoring, Upgrading};
 use pupperware::observed::{Container, Observed};
 use pupperware::plan::{Action, Plan, reconcile};
+use pupperware::puppet::inventory::{Counts, Inventory};
 
 /// The secrets that an archive holds.
 const ARCHIVED: u64 = 4242;
@@ -32,6 +33,19 @@ pub struct Content {
     files: Option<String>,
     /// The CRL, which comes last: services wait for it.
     crl: bool,
+    /// A PostgreSQL cluster with PuppetDB's database.
+    database: Option<Database>,
+}
+
+/// PuppetDB's database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// The release line whose PostgreSQL made it; no other reads it.
+    pub line: u64,
+    /// The release line whose PuppetDB used it last; no older one can use it.
+    pub schema: u64,
+    /// Reports in it.
+    pub reports: u64,
 }
 
 /// The engine.
@@ -54,6 +68,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The engine with the images of another release, too.
+    pub fn and_images(mut self, desired: &Desired) -> Self {
+        self.observed.images.extend(desired.images.iter().map(|i| reference::normal(&i.reference)));
+        self
+    }
+
     /// An engine without anything.
     pub fn empty(desired: &Desired) -> Self {
         Engine {
@@ -140,6 +160,76 @@ impl Engine {
             self.waiting.remove(name);
             let password = self.password_in_reach(name);
             self.passwords.insert(name.into(), password);
+            self.serves_database(name);
+        }
+    }
+
+    /// PostgreSQL makes a cluster in an empty volume, and refuses one of another line, or that another one serves.
+    fn serves_database(&mut self, name: &str) {
+        let Some(volume) = self.database_of(name) else { return };
+        let others = self.users_of(&volume).filter(|n| *n != name && self.observed.containers[*n].alive());
+        assert_eq!(others.collect::<Vec<_>>(), Vec::<&String>::new(), "another container serves {volume}");
+        let line = self.line(name);
+        let database = self.volume(&volume).database.get_or_insert(Database { line, schema: 0, reports: 0 });
+        assert_eq!(database.line, line, "{volume} holds data of another PostgreSQL than {name}");
+    }
+
+    /// The volume that a PostgreSQL has its data in.
+    fn database_of(&self, name: &str) -> Option<String> {
+        let container = self.observed.containers.get(name)?;
+        container.found.volumes.iter().find(|v| v.contains("_postgres-data")).cloned()
+    }
+
+    /// The release line of a container.
+    fn line(&self, name: &str) -> u64 {
+        let version: semver::Version =
+            self.observed.containers[name].label(labels::RELEASE).parse().expect("a release");
+        version.major
+    }
+
+    fn alive(&self, service: &str) -> bool {
+        let name = labels::container_name(&self.project, service, 1);
+        self.observed.containers.get(&name).is_some_and(Container::alive)
+    }
+
+    /// PuppetDB and its database, when both run: the first look brings the database to PuppetDB's line.
+    fn stored(&mut self) -> Option<&mut Database> {
+        let [postgres, puppetdb] = ["postgres", "puppetdb"].map(|s| labels::container_name(&self.project, s, 1));
+        let runs = |name: &String| self.observed.containers.get(name).is_some_and(Container::running);
+        if !runs(&postgres) || !runs(&puppetdb) {
+            return None;
+        }
+        let (volume, line) = (self.database_of(&postgres)?, self.line(&puppetdb));
+        let database = self.volume(&volume).database.as_mut()?;
+        assert!(database.schema <= line, "a PuppetDB of line {line} cannot use a database of line {}", database.schema);
+        database.schema = line;
+        Some(database)
+    }
+
+    /// The database in a volume, by the volume's key.
+    pub fn database(&self, key: &str) -> Option<&Database> {
+        self.contents.get(&labels::scoped(&self.project, key))?.database.as_ref()
+    }
+
+    /// The database that a PostgreSQL serves, which must run.
+    fn served(&mut self, postgres: &str) -> &mut Database {
+        assert!(self.container(postgres).running(), "{postgres} does not run");
+        let volume = self.database_of(postgres).expect("it has a volume");
+        self.volume(&volume).database.as_mut().expect("it made a cluster")
+    }
+
+    fn counted(&mut self, postgres: &str) -> Inventory {
+        let reports = self.served(postgres).reports;
+        let counts = Counts { nodes: 1, facts: 1, catalogs: 1, reports };
+        Inventory { all: counts, recent: counts, since: "2026-11-21T00:00:00Z".into() }
+    }
+
+    /// An agent from outside reports, when there is a server to report to.
+    pub fn agent_reports(&mut self) {
+        if self.alive("puppetserver")
+            && let Some(database) = self.stored()
+        {
+            database.reports += 1;
         }
     }
 
@@ -220,11 +310,8 @@ impl Engine {
             }
             Action::IssueCredentials { task, request, .. } => self.issue(task, request, usize::MAX),
             Action::RecordIssued { request, volumes } => {
-                let made = |name: &String| Some(labels::made(&self.observed.volumes.get(name)?.labels)?.to_owned());
-                let volumes = volumes.iter().filter_map(|(key, name)| Some((key.clone(), made(name)?))).collect();
-                self.record(|record| {
-                    record.issued = Some(Issued { request: request.clone(), volumes, ends: BTreeMap::new() })
-                });
+                let issued = self.issued(request, volumes);
+                self.record(|record| record.issued = Some(issued));
             }
             Action::RecordRotation { secret, under_way } => {
                 let over = (!under_way).then(|| (secret.clone(), self.now()));
@@ -246,6 +333,9 @@ impl Engine {
                 let container = self.container(name);
                 assert!(container.running(), "{name} is waited for and does not run: {container:?}");
                 container.health = "healthy".into();
+                if container.label(labels::SERVICE) == "puppetdb" {
+                    self.stored();
+                }
             }
             Action::StopContainer { name, .. } => {
                 if self.observed.containers.get(name).is_some_and(Container::alive) {
@@ -257,14 +347,10 @@ impl Engine {
                 assert!(self.container(agent).running() && self.container(puppetdb).running());
                 self.check_trust(agent, certname);
                 self.check_passwords();
+                self.stored().expect("the report gets into the database").reports += 1;
             }
             Action::RecordProof { certname } => {
-                let proof = Proof {
-                    at: self.now(),
-                    certname: certname.clone(),
-                    report: "report".into(),
-                    started: self.observed.start_times(),
-                };
+                let proof = self.proof(certname);
                 self.record(|record| record.proof = Some(proof));
             }
             Action::StageCode { task, .. } | Action::SwitchCode { task } | Action::CheckCode { task, .. } => {
@@ -319,6 +405,52 @@ impl Engine {
                 assert!(!users.iter().any(running), "the database is put back under its users");
             }
             Action::FinishRestore => self.record(|record| record.restoring = None),
+            Action::MarkUpgrade { to, phase, backup } => {
+                let before = self.observed.record.as_ref().and_then(|r| r.upgrading.clone());
+                let known = before.as_ref().map(|b| b.backup.clone());
+                let inventory = before.and_then(|b| b.inventory);
+                let backup = backup.clone().or(known).expect("an upgrade has a backup");
+                let (to, phase) = (to.clone(), *phase);
+                self.record(|record| record.upgrading = Some(Upgrading { to, phase, backup, inventory }));
+            }
+            Action::DrainQueue { puppetdb } => {
+                assert!(self.container(puppetdb).running() && !self.alive("puppetserver"));
+            }
+            Action::TakeInventory { postgres, task, .. } => {
+                assert!(!self.alive("puppetdb") && !self.alive("puppetserver"), "it is counted while somebody writes");
+                let inventory = self.counted(postgres);
+                self.create_container(task, "");
+                self.remove_container(&task.name);
+                self.record(|record| record.upgrading.as_mut().expect("it is marked").inventory = Some(inventory));
+            }
+            Action::CopyDatabase { from, into } => {
+                assert!(!self.alive("puppetdb") && !self.alive("puppetserver"), "it is copied while somebody writes");
+                let source = self.served(from).clone();
+                let target = self.served(into);
+                assert_eq!((target.schema, target.reports), (0, 0), "the copy goes into an empty database");
+                (target.schema, target.reports) = (source.schema, source.reports);
+            }
+            Action::VerifyInventory { postgres, part } => {
+                let now = self.counted(postgres);
+                let record = self.observed.record.as_ref().and_then(|r| r.upgrading.as_ref());
+                let before = record.and_then(|u| u.inventory.as_ref()).expect("it was counted before");
+                assert_eq!(before.differs(&now, *part), None);
+            }
+            Action::VerifyCa { task } => {
+                self.create_container(task, "");
+                self.remove_container(&task.name);
+            }
+            Action::CommitUpgrade { release, certname, request, volumes, .. } => {
+                let (issued, proof) = (self.issued(request, volumes), self.proof(certname));
+                self.release = release.clone();
+                self.record(|record| {
+                    (record.issued, record.proof, record.upgrading) = (Some(issued), Some(proof), None);
+                });
+            }
+            Action::FinishRollback { certname } => {
+                let proof = self.proof(certname);
+                self.record(|record| (record.proof, record.upgrading) = (Some(proof), None));
+            }
             Action::WriteBackup { source } => {
                 assert!(self.container(&source.postgres).running());
                 let mounts = source.task.mounts.iter();
@@ -326,6 +458,19 @@ impl Engine {
             }
             Action::MakeBase { .. } | Action::RunAgent { .. } | Action::DeactivateNode { .. } => {}
         }
+    }
+
+    /// What is on record of volumes that something was issued into.
+    fn issued(&self, request: &str, volumes: &[(String, String)]) -> Issued {
+        let made = |name: &String| Some(labels::made(&self.observed.volumes.get(name)?.labels)?.to_owned());
+        let volumes = volumes.iter().filter_map(|(key, name)| Some((key.clone(), made(name)?))).collect();
+        Issued { request: request.to_owned(), volumes, ends: BTreeMap::new() }
+    }
+
+    fn proof(&mut self, certname: &str) -> Proof {
+        let at = self.now();
+        let started = self.observed.start_times();
+        Proof { at, certname: certname.to_owned(), report: "report".into(), started }
     }
 
     /// Does a step half, as far as that can be seen later: the program was killed in it.
@@ -344,6 +489,15 @@ impl Engine {
             Action::PlaceFiles { key, volume, .. } => {
                 let helper = helper(&self.project, key, volume);
                 self.create_container(&helper, "");
+            }
+            Action::CopyDatabase { from, into } => {
+                let source = self.served(from).clone();
+                let target = self.served(into);
+                (target.schema, target.reports) = (source.schema, source.reports / 2);
+            }
+            Action::TakeInventory { task, .. } | Action::VerifyCa { task } => {
+                self.create_container(task, "");
+                self.set(&task.name, ContainerState::Running, "Up 1 second");
             }
             // A single call: done, or not.
             _ => {}

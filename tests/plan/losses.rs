@@ -163,7 +163,7 @@ fn the_record_of_a_platform_that_is_not_on_the_default_stream() {
     assert_eq!(chosen(&engine, None).unwrap().version.to_string(), desired.release);
     assert_snapshot!(failure(&chosen(&engine, Some("stable")).unwrap_err()), @"
     exit 6: the platform runs stream 7, and 8.0.0 is another stream
-    hint: `up` never changes streams, because that migrates the database; leave out the channel to stay on stream 7, or start a second platform with `--project NAME`
+    hint: `pupperware upgrade` goes to a later stream; leave out the channel to stay on stream 7, or start a second platform with `--project NAME`
     ");
 
     for volume in engine.observed.volumes.values_mut() {

@@ -17,4 +17,5 @@ mod refusals;
 mod restore;
 mod rotation;
 mod smoke;
+mod upgrade;
 mod world;

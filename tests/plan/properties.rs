@@ -341,7 +341,7 @@ impl<'p> Shape<'p> {
 }
 
 /// Does the first `count` steps of a plan in one of the orders that its needs allow, and perhaps half of the next.
-fn carry_out(engine: &mut Engine, plan: &Plan, mut order: u64, count: usize, half: bool) {
+pub fn carry_out(engine: &mut Engine, plan: &Plan, mut order: u64, count: usize, half: bool) {
     let mut waiting: Vec<&Step> = plan.steps.iter().collect();
     let mut done = BTreeSet::new();
     let mut next = || {

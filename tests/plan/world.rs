@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use pupperware::config::sizing::{self, Machine};
-use pupperware::config::{Severity, tree, validate};
-use pupperware::desired::{self, Desired, Origin};
+use pupperware::config::{Config, Severity, tree, validate};
+use pupperware::desired::{self, DATABASE, Desired, Origin};
 use pupperware::error::Error;
 use pupperware::images::Source;
 use pupperware::plan::{Plan, reconcile, render};
-use pupperware::release::{Lineage, Manifest, choose};
+use pupperware::release::{Lineage, Manifest, Release, choose};
 
 use crate::engine::Engine;
 
@@ -25,10 +25,20 @@ pub fn platform_in(folder: Option<&Path>, yaml: &str) -> Desired {
     let manifest = Manifest::embedded().expect("the manifest is whole");
     let channel = validated.config.channel().map(ToString::to_string);
     let release = choose(&manifest, channel.as_deref(), None, &Lineage::New).expect("there is such a release");
+    build(&validated.config, release, DATABASE)
+}
+
+/// The platform of this configuration and release, with its database in the volume of this key.
+pub fn platform_of(yaml: &str, release: &Release, database: &str) -> Desired {
+    let validated = validate::validate(tree::parse(&format!("project: demo\n{yaml}")), None);
+    build(&validated.config, release, database)
+}
+
+fn build(config: &Config, release: &Release, database: &str) -> Desired {
     let machine = Machine { cpus: 4, memory_bytes: 16 << 30 };
-    let sizing = sizing::size(&validated.config, machine).expect("the machine has room");
+    let sizing = sizing::size(config, machine).expect("the machine has room");
     let origin = Origin { working_dir: "/srv/demo".into(), config_file: "/srv/demo/pupperware.yaml".into() };
-    desired::build(&validated.config, release, &sizing, &origin).expect("the Compose files are whole")
+    desired::build(config, release, &sizing, &origin, database).expect("the Compose files are whole")
 }
 
 /// The platform of this configuration, and an engine that runs it, proved.

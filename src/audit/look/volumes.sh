@@ -6,7 +6,7 @@ cd /volumes || exit 1
 # Data and code are the services' own; of what each node brings, nothing is the platform's.
 list() {
     find . -mindepth 1 -maxdepth 6 \
-        \( -path './code/*' -o -path './postgres-data/*' -o -path './puppetdb-data/*' \
+        \( -path './code/*' -o -path './postgres-data*/*' -o -path './puppetdb-data/*' \
         -o -path './ca/signed/*' -o -path './ca/requests/*' \
         -o -path './puppetserver-data/*' ! -path './puppetserver-data/autosign-tokens*' \
         -o -path './agent-*/*' ! -path './agent-*/ssl*' ! -path './agent-*/csr_attributes.yaml' \) -prune -o "$@"

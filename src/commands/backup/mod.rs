@@ -42,7 +42,7 @@ fn folder_or_default(context: &Context, named: Option<&Path>) -> Result<PathBuf>
 }
 
 /// What a backup of this platform is written from and to.
-fn order(context: &Context, to: Option<&Path>) -> Result<Order> {
+pub(super) fn order(context: &Context, to: Option<&Path>) -> Result<Order> {
     let name = folder::name(context.project(), jiff::Timestamp::now());
     let target = match to {
         None => default_folder(context).join(name),

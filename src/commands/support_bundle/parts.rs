@@ -148,7 +148,7 @@ async fn config(context: &Context) -> Result<String> {
 /// What `up` would do now.
 async fn planned(context: &Context) -> Result<String> {
     let supply = context.supply().await?;
-    let (_, desired) = context.desired(&supply.release, machine(&supply.info))?;
+    let (_, desired) = context.desired(&supply.release, machine(&supply.info), &supply.observed)?;
     let plan = plan::reconcile(&desired, &supply.observed)?;
     crate::report::output::json(&render::document(context.project(), &plan))
 }

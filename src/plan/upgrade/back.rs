@@ -1,0 +1,98 @@
+//! Back: the old release, from its own volumes, in the place of whatever an upgrade left. It is the plan of `up` for what
+//! was; what the upgrade made goes, what it counted is compared, and the record ends as it began.
+
+use std::collections::BTreeMap;
+
+use super::super::builder::Builder;
+use super::super::converge::reconcile;
+use super::super::{Action, Plan, lifecycle};
+use super::{ground, mark, moves, replica, verify, verify_ca};
+use crate::desired::{Desired, PRIMARY, labels};
+use crate::error::{Error, Result};
+use crate::observed::Observed;
+use crate::observed::record::Phase;
+use crate::puppet::inventory::Part;
+
+/// The plan that undoes an upgrade that is not over.
+///
+/// # Errors
+/// There is none, or the data of before is gone.
+pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Plan> {
+    let Some((_, mark)) = mark(observed) else {
+        return Err(Error::refused("no upgrade is under way, so there is none to undo").hint(
+            "an upgrade that is proved stays; its backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`",
+        ));
+    };
+    let old = labels::scoped(&from.project, &from.database);
+    if !observed.volumes.contains_key(&old) {
+        return Err(Error::refused(format!("the volume {old}, with the database of before, is missing"))
+            .details([format!("the backup of before the upgrade is {}", mark.backup)])
+            .hint(format!(
+                "give up what is left and put the backup back: `pupperware --yes down --destroy-data ALL`, then `pupperware backup restore {}`",
+                mark.backup
+            )));
+    }
+    let mut plan = Builder::default();
+    let removed = lifecycle::remove_tasks(&mut plan, observed);
+    let action = Action::MarkUpgrade { to: mark.to.clone(), phase: Phase::Undoing, backup: None };
+    let gate = plan.add(action, "so that it is finished whatever happens", removed);
+
+    let (postgres, puppetdb) = (&replica(from, "postgres")?.spec.name, &replica(from, "puppetdb")?.spec.name);
+    let rest = reconcile(from, &ground(observed))?;
+    // One that runs on has been asked by others since.
+    let starts = |name: &str| {
+        rest.steps.iter().any(|s| matches!(&s.action, Action::StartContainer { name: n, .. } if n == name))
+    };
+    let counted = mark.inventory.is_some() && starts(puppetdb);
+    // Nobody wrote it since, unless an earlier return had got so far that agents reported.
+    let part = if mark.phase == Phase::Undoing { Part::AtLeast } else { Part::All };
+    let compare = |plan: &mut Builder| {
+        let needs = plan.find("wait_ready", postgres).into_iter().chain([gate]).collect();
+        verify(plan, postgres, part, "it is all as it was", needs)
+    };
+    let mut moved: BTreeMap<usize, usize> = BTreeMap::new();
+    for step in &rest.steps {
+        let mut needs: Vec<usize> = step.needs.iter().map(|n| moved[n]).chain([gate]).collect();
+        let id = match &step.action {
+            Action::RecordProof { certname } => {
+                let mut needs = [needs, plan.all("remove_container")].concat();
+                needs.extend(discard(&mut plan, from, to, observed, needs.clone()));
+                plan.add(Action::FinishRollback { certname: certname.clone() }, "it is proved", needs)
+            }
+            action => {
+                match action {
+                    Action::StartContainer { name, .. } if counted && name == puppetdb => {
+                        needs.push(compare(&mut plan))
+                    }
+                    Action::StartContainer { service, .. } if counted && service == PRIMARY => {
+                        needs.push(compare(&mut plan));
+                    }
+                    Action::Prove { .. } if mark.inventory.is_some() => {
+                        let ready = [plan.all("wait_ready"), vec![gate]].concat();
+                        needs.push(verify_ca(&mut plan, from, ready));
+                    }
+                    _ => {}
+                }
+                plan.add(action.clone(), step.cause.as_str(), needs)
+            }
+        };
+        moved.insert(step.id, id);
+    }
+    Ok(plan.finish())
+}
+
+/// The new release's copy of the database goes when nobody has it mounted any more, and the old one is proved.
+fn discard(
+    plan: &mut Builder,
+    from: &Desired,
+    to: &Desired,
+    observed: &Observed,
+    needs: Vec<usize>,
+) -> Option<usize> {
+    let name = labels::scoped(&to.project, &to.database);
+    if !moves(from, to) || !observed.volumes.contains_key(&name) {
+        return None;
+    }
+    let action = Action::RemoveVolume { key: to.database.clone(), name, throw_away: true };
+    Some(plan.add(action, "a copy; the database of before is in use again", needs))
+}

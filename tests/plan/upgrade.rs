@@ -1,0 +1,521 @@
+//! `upgrade`: to another release, on after a kill, and back.
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use pupperware::desired::{DATABASE, Desired};
+use pupperware::engine::found::ContainerState;
+use pupperware::observed::record::Phase;
+use pupperware::plan::backup::Order;
+use pupperware::plan::{Plan, Upgrade, backup, losses, reconcile, restart, rollback, start, upgrade};
+use pupperware::release::{Manifest, Release};
+
+use crate::engine::Engine;
+use crate::properties::carry_out;
+use crate::world::{failure, platform_of, text, without_keys};
+
+const NEXT: &str = "postgres-data-17";
+
+/// The same platform of two releases.
+struct World {
+    from: Desired,
+    to: Desired,
+}
+
+impl World {
+    /// From the one release line to the other.
+    fn major(yaml: &str) -> Self {
+        let manifest = Manifest::embedded().unwrap();
+        let of = |channel: &str, database| platform_of(yaml, manifest.in_channel(channel).unwrap(), database);
+        World { from: of("lts", DATABASE), to: of("stable", NEXT) }
+    }
+
+    /// To a later release of the same line, with other packages of Puppet Server and the agent.
+    fn minor() -> Self {
+        let manifest = Manifest::embedded().unwrap();
+        let release = manifest.in_channel("stable").unwrap();
+        let mut later: Release = release.clone();
+        later.version.minor += 1;
+        for component in ["puppetserver", "agent"] {
+            let arguments = &mut later.components.get_mut(component).unwrap().arguments;
+            arguments.insert("SNAPSHOT".into(), "later".into());
+        }
+        World { from: platform_of("", release, DATABASE), to: platform_of("", &later, DATABASE) }
+    }
+
+    /// An engine that runs the old release, proved, with some reports.
+    fn running(&self) -> Engine {
+        let mut engine = Engine::with_images(&self.from).and_images(&self.to);
+        engine.up(&self.from);
+        (0..9).for_each(|_| engine.agent_reports());
+        engine
+    }
+
+    fn upgrade(&self, engine: &Engine) -> Result<Plan, pupperware::error::Error> {
+        let backup = Order { file: "/srv/before.pupperware".into(), ..Order::default() };
+        let what = Upgrade { from: &self.from, to: &self.to, backup, channel: None, kept_seconds: 7 * 86_400 };
+        upgrade(&what, &engine.observed)
+    }
+
+    fn planned(&self, engine: &Engine) -> Plan {
+        let plan = self.upgrade(engine).expect("nothing is refused");
+        self.look_at(&plan);
+        plan
+    }
+
+    fn back(&self, engine: &Engine) -> Plan {
+        let plan = rollback(&self.from, &self.to, &engine.observed).expect("there is something to undo");
+        self.look_at(&plan);
+        plan
+    }
+
+    /// What holds for each of these plans.
+    fn look_at(&self, plan: &Plan) {
+        for step in &plan.steps {
+            assert!(step.needs.iter().all(|need| *need < step.id), "{step:?}");
+        }
+        assert!(losses(plan).is_empty(), "no upgrade loses data");
+        let old = format!("volume {}", self.from.database);
+        assert!(!plan.steps.iter().any(|s| s.action.kind() == "remove_volume" && s.action.resource() == old));
+        let last = plan.steps.last().expect("there is something to do");
+        assert!(["commit_upgrade", "finish_rollback"].contains(&last.action.kind()), "{last:?}");
+        // Whatever the order, it is the last: nothing is on record before everything was seen.
+        for step in &plan.steps[..last.id] {
+            assert!(after(plan, last.id, step.id), "the record does not wait for {step:?}");
+        }
+    }
+
+    fn text(&self, plan: &Plan) -> String {
+        without_keys(&self.from, text(&self.to, plan))
+    }
+
+    fn reports(engine: &Engine, key: &str) -> Option<u64> {
+        engine.database(key).map(|d| d.reports)
+    }
+
+    /// The new release, with everything of the old one. The proof's report has come since.
+    fn is_upgraded(&self, engine: &Engine, reports: u64) {
+        engine.check(&self.to);
+        let record = engine.observed.record.as_ref().unwrap();
+        assert_eq!((record.release.to_string(), &record.upgrading), (self.to.release.clone(), &None));
+        assert!(World::reports(engine, &self.to.database).unwrap() > reports);
+        if self.from.database != self.to.database {
+            let old = engine.database(&self.from.database).unwrap();
+            assert_eq!((old.reports, old.schema), (reports, 7), "nobody wrote the old one");
+        }
+        assert!(reconcile(&self.to, &engine.observed).unwrap().is_empty(), "and nothing is left to do");
+    }
+
+    /// What was before, to the last report.
+    fn is_back(&self, engine: &Engine, reports: u64) {
+        engine.check(&self.from);
+        let record = engine.observed.record.as_ref().unwrap();
+        assert_eq!((record.release.to_string(), &record.upgrading), (self.from.release.clone(), &None));
+        assert!(World::reports(engine, &self.from.database).unwrap() > reports);
+        if self.from.database != self.to.database {
+            assert_eq!(World::reports(engine, &self.to.database), None, "the copy is gone");
+        }
+        assert!(reconcile(&self.from, &engine.observed).unwrap().is_empty(), "and nothing is left to do");
+    }
+}
+
+/// True when the later step cannot begin before the earlier one is done.
+fn after(plan: &Plan, later: usize, earlier: usize) -> bool {
+    let mut reached = vec![false; plan.steps.len()];
+    reached[later] = true;
+    for id in (0..=later).rev().filter(|id| *id >= earlier) {
+        if reached[id] {
+            plan.steps[id].needs.iter().for_each(|need| reached[*need] = true);
+        }
+    }
+    reached[earlier]
+}
+
+fn at(plan: &Plan, kind: &str, resource: &str) -> usize {
+    let found = plan.steps.iter().position(|s| s.action.kind() == kind && s.action.resource().contains(resource));
+    found.unwrap_or_else(|| panic!("no {kind} of {resource}"))
+}
+
+#[test]
+fn to_another_line_the_database_is_copied_and_the_old_one_kept() {
+    let world = World::major("");
+    let mut engine = world.running();
+    let reports = World::reports(&engine, DATABASE).unwrap();
+    let plan = world.planned(&engine);
+    assert_snapshot!(world.text(&plan), @"
+     0  write file /srv/before.pupperware  (so that all of it can be put back)
+     1  remember the upgrade to 8.0.0  (so that it is finished, or undone, whatever happens)  after 0
+     2  stop container demo-puppetserver-1  (nobody may write while the data moves)  after 1
+     3  wait for the queue of container demo-puppetdb-1  (what it has received belongs to the data)  after 1,2
+     4  stop container demo-puppetdb-1  (nobody may write while the data moves)  after 3
+     5  count database and certificate authority  (to be compared with afterwards)  after 1,4
+     6  create volume postgres-data-17  (PostgreSQL of the new release has files of its own)  after 5
+     7  create container demo-postgres-next  (it takes the copy)  after 6
+     8  start container demo-postgres-next  (it takes the copy)  after 7
+     9  wait for container demo-postgres-next  (it starts)  after 8
+    10  copy database puppetdb from demo-postgres-1 into demo-postgres-next  (the old volume is kept as it is)  after 9
+    11  count again database in demo-postgres-next  (everything arrived)  after 10
+    12  stop container demo-postgres-next  (it has the copy)  after 11
+    13  remove container demo-postgres-next  (it has the copy)  after 12
+    14  remember the switch to 8.0.0  (it has all data)  after 5,13
+    15  stop container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14
+    16  remove container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14,15
+    17  remove container demo-puppetdb-1  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 14
+    18  remove container demo-puppetserver-1  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 14
+    19  stop container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 14
+    20  remove container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 14,19
+    21  write configuration into volume postgres-config  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14,16
+    22  create container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14,16,21
+    23  start container demo-postgres-1  (it is new)  after 14,22
+    24  wait for container demo-postgres-1  (it starts)  after 14,23
+    25  write configuration into volume puppetdb-config  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 14,17
+    26  create container demo-puppetdb-1  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 14,17,25
+    27  start container demo-puppetdb-1  (it is new)  after 14,24,26
+    28  wait for container demo-puppetdb-1  (it starts)  after 14,27
+    29  write configuration into volume puppetserver-config  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 14,18
+    30  create container demo-puppetserver-1  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 14,18,29
+    31  count again database in demo-postgres-1  (it is all there under the new release)  after 14,24,28
+    32  start container demo-puppetserver-1  (it is new)  after 14,30,31
+    33  wait for container demo-puppetserver-1  (it starts)  after 14,32
+    34  create container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 14,20
+    35  start container demo-agent-1  (it is new)  after 14,34
+    36  wait for container demo-agent-1  (it starts)  after 14,35
+    37  look for everything of certificate authority  (every certificate and request is kept)  after 9,14,24,28,33,36
+    38  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 14,16,17,18,20,24,28,31,33,36,37
+    39  remember the release 8.0.0  (it is proved)  after 14,38
+    ");
+    // Nothing of the old release goes before the new one has all data, and agents write only when that was seen.
+    let switched = at(&plan, "mark_upgrade", "switch");
+    for step in plan.steps.iter().filter(|s| s.action.kind() == "remove_container") {
+        let helper = step.action.resource().contains("postgres-next");
+        assert!(helper || after(&plan, step.id, switched), "{step:?}");
+    }
+    let server = at(&plan, "start_container", "puppetserver");
+    assert!(after(&plan, server, at(&plan, "verify_inventory", "demo-postgres-1")));
+    engine.carry_out(&plan);
+    world.is_upgraded(&engine, reports);
+}
+
+#[test]
+fn within_a_line_the_database_stays_where_it_is() {
+    let world = World::minor();
+    let mut engine = world.running();
+    let plan = world.planned(&engine);
+    assert_snapshot!(world.text(&plan), @"
+     0  write file /srv/before.pupperware  (so that all of it can be put back)
+     1  remember the upgrade to 8.1.0  (so that it is finished, or undone, whatever happens)  after 0
+     2  stop container demo-puppetserver-1  (nobody may write while the data moves)  after 1
+     3  wait for the queue of container demo-puppetdb-1  (what it has received belongs to the data)  after 1,2
+     4  stop container demo-puppetdb-1  (nobody may write while the data moves)  after 3
+     5  count database and certificate authority  (to be compared with afterwards)  after 1,4
+     6  remember the switch to 8.1.0  (it has all data)  after 5
+     7  remove container demo-puppetserver-1  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 6
+     8  stop container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 6
+     9  remove container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 6,8
+    10  wait for container demo-postgres-1  (not seen ready since it started)  after 6
+    11  start container demo-puppetdb-1  (not running: stopped)  after 6,10
+    12  wait for container demo-puppetdb-1  (it starts)  after 6,11
+    13  write configuration into volume puppetserver-config  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 6,7
+    14  create container demo-puppetserver-1  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 6,7,13
+    15  count again database in demo-postgres-1  (it is all there under the new release)  after 6,10,12
+    16  start container demo-puppetserver-1  (it is new)  after 6,14,15
+    17  wait for container demo-puppetserver-1  (it starts)  after 6,16
+    18  create container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 6,9
+    19  start container demo-agent-1  (it is new)  after 6,18
+    20  wait for container demo-agent-1  (it starts)  after 6,19
+    21  look for everything of certificate authority  (every certificate and request is kept)  after 6,10,12,17,20
+    22  apply a catalog with agent demo-agent-1  (release 8.1.0 is not proved as it runs now)  after 6,7,9,10,12,15,17,20,21
+    23  remember the release 8.1.0  (it is proved)  after 6,22
+    ");
+    engine.carry_out(&plan);
+    engine.check(&world.to);
+    assert!(reconcile(&world.to, &engine.observed).unwrap().is_empty());
+}
+
+#[test]
+fn what_failed_is_undone() {
+    let world = World::major("");
+    let mut engine = world.running();
+    let reports = World::reports(&engine, DATABASE).unwrap();
+    let plan = world.planned(&engine);
+    // The new PuppetDB runs, and does not get ready.
+    plan.steps[..at(&plan, "wait_ready", "puppetdb")].iter().for_each(|s| engine.apply(&s.action));
+    let back = world.back(&engine);
+    assert_snapshot!(world.text(&back), @"
+     0  remember the return from 8.0.0  (so that it is finished whatever happens)
+     1  stop container demo-postgres-1  (image changes from pupperware/postgres:8-KEY to pupperware/postgres:7-KEY)  after 0
+     2  remove container demo-postgres-1  (image changes from pupperware/postgres:8-KEY to pupperware/postgres:7-KEY)  after 0,1
+     3  stop container demo-puppetdb-1  (image changes from pupperware/puppetdb:8-KEY to pupperware/puppetdb:7-KEY)  after 0
+     4  remove container demo-puppetdb-1  (image changes from pupperware/puppetdb:8-KEY to pupperware/puppetdb:7-KEY)  after 0,3
+     5  write configuration into volume postgres-config  (image changes from pupperware/postgres:8-KEY to pupperware/postgres:7-KEY)  after 0,2
+     6  create container demo-postgres-1  (image changes from pupperware/postgres:8-KEY to pupperware/postgres:7-KEY)  after 0,2,5
+     7  start container demo-postgres-1  (it is new)  after 0,6
+     8  wait for container demo-postgres-1  (it starts)  after 0,7
+     9  write configuration into volume puppetdb-config  (image changes from pupperware/puppetdb:8-KEY to pupperware/puppetdb:7-KEY)  after 0,4
+    10  create container demo-puppetdb-1  (image changes from pupperware/puppetdb:8-KEY to pupperware/puppetdb:7-KEY)  after 0,4,9
+    11  count again database in demo-postgres-1  (it is all as it was)  after 0,8
+    12  start container demo-puppetdb-1  (it is new)  after 0,10,11
+    13  wait for container demo-puppetdb-1  (it starts)  after 0,12
+    14  write configuration into volume puppetserver-config  (for its first start)  after 0
+    15  create container demo-puppetserver-1  (no container)  after 0,14
+    16  start container demo-puppetserver-1  (it is new)  after 0,11,15
+    17  wait for container demo-puppetserver-1  (it starts)  after 0,16
+    18  create container demo-agent-1  (no container)  after 0
+    19  start container demo-agent-1  (it is new)  after 0,18
+    20  wait for container demo-agent-1  (it starts)  after 0,19
+    21  look for everything of certificate authority  (every certificate and request is kept)  after 0,8,13,17,20
+    22  apply a catalog with agent demo-agent-1  (release 7.0.0 is not proved as it runs now)  after 0,2,4,8,13,17,20,21
+    23  remove volume postgres-data-17  (a copy; the database of before is in use again)  after 0,2,4,22
+    24  remove the mark in record  (it is proved)  after 0,2,4,22,23
+    ");
+    engine.carry_out(&back);
+    world.is_back(&engine, reports);
+}
+
+/// Killed after every single step, and in the middle of each: the same command goes on, or back, as one likes. Nothing
+/// else touches the platform meanwhile.
+#[test]
+fn a_killed_upgrade_goes_on_or_back_wherever_it_was_killed() {
+    for world in [World::major(""), World::minor()] {
+        let running = world.running();
+        let reports = World::reports(&running, DATABASE).unwrap();
+        let whole = world.planned(&running);
+        let (marked, committed) = (at(&whole, "mark_upgrade", "upgrade to"), whole.steps.len() - 1);
+        for killed_after in 0..committed {
+            for half in [false, true] {
+                let mut engine = running.clone();
+                whole.steps[..=killed_after].iter().for_each(|step| engine.apply(&step.action));
+                if half {
+                    engine.apply_half(&whole.steps[killed_after + 1].action);
+                }
+                let record = engine.observed.record.as_ref().unwrap();
+                assert_eq!(record.release.to_string(), world.from.release, "it is on record only in the end");
+                if killed_after < marked {
+                    assert!(rollback(&world.from, &world.to, &engine.observed).is_err());
+                    engine.up(&world.from);
+                    continue;
+                }
+                let refused = reconcile(&world.from, &engine.observed).unwrap_err();
+                assert_eq!(refused.kind.exit_code(), 6);
+                assert!(refused.hint.unwrap().contains("pupperware upgrade --rollback"));
+                assert!(start(&engine.observed, &[]).is_err() && restart(&engine.observed, &[]).is_err());
+                assert!(backup(&world.from, &engine.observed, &Order::default()).is_err());
+
+                let mut undone = engine.clone();
+                undone.carry_out(&world.back(&undone));
+                world.is_back(&undone, reports);
+
+                engine.carry_out(&world.planned(&engine));
+                engine.check(&world.to);
+                assert!(reconcile(&world.to, &engine.observed).unwrap().is_empty());
+                if world.from.database != world.to.database {
+                    world.is_upgraded(&engine, reports);
+                }
+            }
+        }
+    }
+}
+
+/// The new server served agents before the program was killed: what they reported is no difference.
+#[test]
+fn agents_that_reported_meanwhile_do_not_stop_it() {
+    let world = World::major("");
+    let mut engine = world.running();
+    let plan = world.planned(&engine);
+    plan.steps[..at(&plan, "prove", "agent")].iter().for_each(|s| engine.apply(&s.action));
+    engine.agent_reports();
+    engine.carry_out(&world.planned(&engine));
+    engine.check(&world.to);
+}
+
+#[test]
+fn an_interrupted_return_is_finished_by_itself_only() {
+    let world = World::major("");
+    let running = world.running();
+    let reports = World::reports(&running, DATABASE).unwrap();
+    let plan = world.planned(&running);
+    let mut failed = running.clone();
+    plan.steps[..at(&plan, "prove", "agent")].iter().for_each(|s| failed.apply(&s.action));
+    let back = world.back(&failed);
+    for killed_after in 0..back.steps.len() - 1 {
+        let mut engine = failed.clone();
+        back.steps[..=killed_after].iter().for_each(|step| engine.apply(&step.action));
+        let upgrading = engine.observed.record.as_ref().unwrap().upgrading.as_ref().unwrap();
+        if upgrading.phase == Phase::Undoing {
+            let refused = world.upgrade(&engine).unwrap_err();
+            assert!(refused.what.contains("return from 8.0.0 to 7.0.0"), "{refused}");
+        }
+        engine.carry_out(&world.back(&engine));
+        world.is_back(&engine, reports);
+    }
+}
+
+#[test]
+fn refusals_name_the_next_command() {
+    let world = World::major("");
+    let engine = world.running();
+    assert_snapshot!(failure(&rollback(&world.from, &world.to, &engine.observed).unwrap_err()), @"
+    exit 6: no upgrade is under way, so there is none to undo
+    hint: an upgrade that is proved stays; its backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`
+    ");
+    let mut unwell = engine.clone();
+    unwell.set("demo-puppetdb-1", ContainerState::Exited, "Exited (1) 1 minute ago");
+    assert_snapshot!(failure(&world.upgrade(&unwell).unwrap_err()), @"
+    exit 6: demo is not as it should be, or not proved, so it is not upgraded
+    hint: mend it with `pupperware up`; `pupperware up --dry-run` shows what is wrong
+    ");
+
+    let mut strange = engine.clone();
+    let spec = world.to.volumes[NEXT].spec.clone();
+    strange.apply(&pupperware::plan::Action::CreateVolume { key: NEXT.into(), spec });
+    assert_snapshot!(failure(&world.upgrade(&strange).unwrap_err()), @"
+    exit 6: there is a volume demo_postgres-data-17 already, and the database would be copied into it
+    hint: if nobody needs what is in it, remove it with `docker volume rm demo_postgres-data-17`
+    ");
+
+    let plan = world.planned(&engine);
+    let mut killed = engine.clone();
+    plan.steps[..=at(&plan, "mark_upgrade", "switch")].iter().for_each(|s| killed.apply(&s.action));
+    assert_snapshot!(failure(&reconcile(&world.from, &killed.observed).unwrap_err()), @"
+    exit 6: the platform is between two releases: its upgrade from 7.0.0 to 8.0.0 was interrupted
+    hint: finish it with `pupperware upgrade`, or go back with `pupperware upgrade --rollback`
+    ");
+    // Another release than the one it was on its way to.
+    let other = World::minor();
+    assert_snapshot!(failure(&other.upgrade(&killed).unwrap_err()), @"
+    exit 6: the platform is between two releases: its upgrade from 7.0.0 to 8.0.0 was interrupted
+    hint: finish it with `pupperware upgrade`, or go back with `pupperware upgrade --rollback`
+    ");
+
+    let mut lost = killed.clone();
+    lost.remove_volume("demo_postgres-data-17");
+    assert_snapshot!(failure(&world.upgrade(&lost).unwrap_err()), @"
+    exit 6: the platform is between two releases: its upgrade from 7.0.0 to 8.0.0 was interrupted
+      the volume postgres-data-17 is missing
+    hint: go back with `pupperware upgrade --rollback`, then upgrade again
+    ");
+    lost.carry_out(&world.back(&lost));
+    world.is_back(&lost, 1);
+
+    let mut gone = killed.clone();
+    gone.lose_volume(DATABASE);
+    assert_snapshot!(failure(&rollback(&world.from, &world.to, &gone.observed).unwrap_err()), @"
+    exit 6: the volume demo_postgres-data, with the database of before, is missing
+      the backup of before the upgrade is /srv/before.pupperware
+    hint: give up what is left and put the backup back: `pupperware --yes down --destroy-data ALL`, then `pupperware backup restore /srv/before.pupperware`
+    ");
+}
+
+/// Everything else that there is: more agents, code from a repository, an image of one's own.
+#[test]
+fn the_rest_of_the_configuration_stays() {
+    let world =
+        World::major("agents: { replicas: 2 }\ncode: { control_repo: { url: \"https://git.example.com/c.git\" } }");
+    let mut engine = world.running();
+    let reports = World::reports(&engine, DATABASE).unwrap();
+    let plan = world.planned(&engine);
+    assert!(!plan.steps.iter().any(|s| matches!(s.action.kind(), "stage_code" | "issue_credentials")));
+    engine.carry_out(&plan);
+    world.is_upgraded(&engine, reports);
+}
+
+/// What happens between an upgrade's beginning and its end.
+#[derive(Debug, Clone)]
+enum Turn {
+    /// `upgrade`, killed after some of its steps.
+    Forward { order: u64, steps: Index, half: bool },
+    /// `upgrade --rollback`, killed after some of its steps.
+    Back { order: u64, steps: Index, half: bool },
+    /// Agents report, where a server runs.
+    Report,
+    /// `down`, of containers and networks.
+    Down,
+    /// The engine lost a container.
+    Removed(Index),
+    /// The machine started again: what was not stopped on purpose runs.
+    Restarted,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let index = any::<Index>;
+    prop_oneof![
+        4 => (any::<u64>(), index(), any::<bool>()).prop_map(|(order, steps, half)| Turn::Forward { order, steps, half }),
+        2 => (any::<u64>(), index(), any::<bool>()).prop_map(|(order, steps, half)| Turn::Back { order, steps, half }),
+        2 => Just(Turn::Report),
+        1 => Just(Turn::Down),
+        1 => index().prop_map(Turn::Removed),
+        1 => Just(Turn::Restarted),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The model engine panics where two servers have one volume, a database is read by another line, or it is copied
+    /// while somebody writes. Beside that: no report of before is ever missing, and the record tells what runs.
+    #[test]
+    fn whatever_happens_an_upgrade_ends_whole_or_undone(
+        turns in prop::collection::vec(turn(), 0..8),
+        order in any::<u64>(),
+        forward in any::<bool>(),
+        minor in any::<bool>(),
+    ) {
+        let world = if minor { World::minor() } else { World::major("") };
+        let mut engine = world.running();
+        let reports = World::reports(&engine, DATABASE).unwrap();
+        for turn in &turns {
+            let record = engine.observed.record.clone().unwrap();
+            let (marked, over) = (record.upgrading.is_some(), record.release.to_string() == world.to.release);
+            match turn {
+                Turn::Forward { order, steps, half } if !over => {
+                    if let Ok(plan) = world.upgrade(&engine) {
+                        world.look_at(&plan);
+                        carry_out(&mut engine, &plan, *order, steps.index(plan.steps.len() + 1), *half);
+                    }
+                }
+                Turn::Back { order, steps, half } if marked => {
+                    let plan = world.back(&engine);
+                    carry_out(&mut engine, &plan, *order, steps.index(plan.steps.len() + 1), *half);
+                }
+                Turn::Report => engine.agent_reports(),
+                Turn::Down => engine.carry_out(&pupperware::plan::down(&engine.observed.clone(), &[]).unwrap()),
+                Turn::Removed(index) => {
+                    let names: Vec<String> = engine.observed.services().map(|(n, _)| n.clone()).collect();
+                    if !names.is_empty() {
+                        let name: &String = index.get(&names);
+                        engine.remove_container(name);
+                    }
+                }
+                Turn::Restarted => {
+                    let names: Vec<String> =
+                        engine.observed.services().filter(|(_, c)| c.running()).map(|(n, _)| n.clone()).collect();
+                    names.iter().for_each(|name| engine.starts_again(name));
+                }
+                Turn::Forward { .. } | Turn::Back { .. } => {}
+            }
+            let record = engine.observed.record.as_ref().unwrap();
+            let key = if record.release.to_string() == world.to.release { &world.to } else { &world.from };
+            prop_assert!(World::reports(&engine, &key.database).unwrap() >= reports, "the release on record has all data");
+            let old = engine.database(DATABASE).unwrap();
+            prop_assert!(minor || old.schema == 7, "the new PuppetDB never touches the old database");
+        }
+        let record = engine.observed.record.clone().unwrap();
+        let over = record.release.to_string() == world.to.release;
+        if record.upgrading.is_none() {
+            let desired = if over { &world.to } else { &world.from };
+            let plan = reconcile(desired, &engine.observed).expect("nothing is refused");
+            carry_out(&mut engine, &plan, order, plan.steps.len(), false);
+            engine.check(desired);
+        } else {
+            let plan = match world.upgrade(&engine) {
+                Ok(plan) if forward => plan,
+                _ => world.back(&engine),
+            };
+            carry_out(&mut engine, &plan, order, plan.steps.len(), false);
+            let forward = plan.steps.last().unwrap().action.kind() == "commit_upgrade";
+            let desired = if forward { &world.to } else { &world.from };
+            engine.check(desired);
+            prop_assert!(reconcile(desired, &engine.observed).unwrap().is_empty());
+        }
+    }
+}
