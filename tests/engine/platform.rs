@@ -162,23 +162,24 @@ impl Platform {
         command.extend(["--cacert", &files[0], "--cert", &files[1], "--key", &files[2], &query]);
         self.run(&command)
     }
+}
 
-    fn leftovers(&self) -> Vec<String> {
-        let filter = format!("label=dev.pupperware.project={}", self.project);
-        let list = |kind: &str, arguments: &[&str]| {
-            let mut all = vec![kind, "ls"];
-            all.extend(arguments);
-            all.extend(["--quiet", "--filter", &filter]);
-            docker(&all).lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>()
-        };
-        [list("container", &["--all"]), list("volume", &[]), list("network", &[])].concat()
-    }
+/// Everything on the engine that is of a project.
+pub fn leftovers(project: &str) -> Vec<String> {
+    let filter = format!("label=dev.pupperware.project={project}");
+    let list = |kind: &str, arguments: &[&str]| {
+        let mut all = vec![kind, "ls"];
+        all.extend(arguments);
+        all.extend(["--quiet", "--filter", &filter]);
+        docker(&all).lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>()
+    };
+    [list("container", &["--all"]), list("volume", &[]), list("network", &[])].concat()
 }
 
 impl Drop for Platform {
     fn drop(&mut self) {
         let gone = self.run(&["--yes", "down", "--destroy-data", "ALL"]);
-        let left = self.leftovers();
+        let left = leftovers(&self.project);
         if !std::thread::panicking() {
             assert!(left.is_empty(), "left behind: {left:?}\n{}", gone.all());
         }
@@ -237,7 +238,8 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(output: Output, arguments: &[&str]) -> Self {
+    /// From its output.
+    pub fn of(output: Output, arguments: &[&str]) -> Self {
         Run {
             arguments: arguments.join(" "),
             code: output.status.code(),
