@@ -4,6 +4,7 @@
 //! Reading the process's environment and arguments is for `cli`; it hands [`Overrides`] over.
 
 mod discover;
+mod restored;
 mod show;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::config::validate::{Validated, check_code_dir, validate};
 use crate::config::{Config, Invalid, Problem, Severity, Source, render, source, tree};
 use crate::error::Error;
 
+pub use restored::{Restored, named};
 pub use show::{Row, show};
 
 /// Where an override came from.
@@ -61,6 +63,8 @@ pub struct Overrides {
     pub release: Option<Sourced<String>>,
     /// `code.dir`, relative to the current directory.
     pub code_dir: Option<Sourced<PathBuf>>,
+    /// What a file says that is not there yet, instead of looking for one.
+    pub restored: Option<Restored>,
     /// The file is of another machine: what it names beside itself (keys, a policy, a directory) is not looked for.
     pub elsewhere: bool,
 }
@@ -164,14 +168,18 @@ impl From<Unresolved> for Error {
 ///
 /// The file cannot be read, or the configuration has errors: then all of them, those of flags too.
 pub fn resolve(overrides: &Overrides, cwd: &Path) -> Result<Settings, Unresolved> {
-    let found = discover::find(overrides.config.as_ref(), cwd).map_err(Unresolved::Unreadable)?;
-    let source = match &found {
-        Some(path) => {
+    let found = match &overrides.restored {
+        Some(restored) => Some(restored.path.clone()),
+        None => discover::find(overrides.config.as_ref(), cwd).map_err(Unresolved::Unreadable)?,
+    };
+    let source = match (&overrides.restored, &found) {
+        (Some(Restored { path, text }), _) => Some(Source { name: discover::shown(path, cwd), text: text.clone() }),
+        (None, Some(path)) => {
             let mut source = source::read(path).map_err(Unresolved::Unreadable)?;
             source.name = discover::shown(path, cwd);
             Some(source)
         }
-        None => None,
+        (None, None) => None,
     };
     let text = source.as_ref().map_or("", |s| s.text.as_str());
     // The file's `code.dir` need not exist when another one is used.

@@ -56,7 +56,8 @@ pub fn checksums(archive: &Archive) -> Result<()> {
 }
 
 fn one(archive: &Archive, member: &Member) -> io::Result<()> {
-    let mut content = decoder(BufReader::new(Hashing::new(archive.stored(member)?)))?;
+    let mut stored = Hashing::new(archive.stored(member)?);
+    let mut content = decoder(BufReader::new(archive.unsealed(member, &mut stored)?))?;
     // One more than there may be, so that more is noticed.
     let mut bounded = Counting { inner: (&mut content).take(member.bytes.saturating_add(1)), bytes: 0 };
     match Content::of(&member.path) {
@@ -73,9 +74,10 @@ fn one(archive: &Archive, member: &Member) -> io::Result<()> {
     }
     io::copy(&mut bounded, &mut io::sink())?;
     let bytes = bounded.bytes;
-    let mut stored = content.finish();
+    // To its end: the last bytes tell whether more is missing.
+    io::copy(&mut content.finish(), &mut io::sink())?;
     io::copy(&mut stored, &mut io::sink())?;
-    if stored.get_ref().hex() != member.sha256 {
+    if stored.hex() != member.sha256 {
         return Err(wrong("wrong checksum"));
     }
     if bytes != member.bytes {

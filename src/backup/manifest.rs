@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use crate::config::types::{ProjectName, Setting};
+use crate::config::types::{AgeRecipient, ProjectName, Setting};
 use crate::error::{Error, Result};
 
 /// Format of archives.
@@ -28,6 +28,9 @@ pub struct Manifest {
     pub started_at: String,
     /// When it was finished, RFC 3339.
     pub finished_at: String,
+    /// The public keys that its members are encrypted for; none when they are not encrypted.
+    #[serde(default)]
+    pub encrypted_for: Vec<AgeRecipient>,
     /// Packages by service, `name version`.
     pub packages: BTreeMap<String, Vec<String>>,
     /// The members, in their order.
@@ -49,7 +52,7 @@ pub struct Member {
     pub path: String,
     /// Bytes as stored.
     pub stored_bytes: u64,
-    /// Bytes when decompressed.
+    /// Bytes when decrypted and decompressed.
     pub bytes: u64,
     /// Hash of the stored bytes, in hex.
     pub sha256: String,
@@ -64,6 +67,9 @@ pub struct LeftOut {
     pub why: String,
 }
 
+/// How paths of encrypted members end.
+pub(super) const SEALED: &str = ".age";
+
 /// What a member holds; told by its path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Content {
@@ -76,7 +82,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// The path of a member that holds it.
+    /// The path of a member that holds it and is not encrypted.
     pub fn path(&self) -> String {
         match self {
             Content::Volume(key) => format!("volumes/{key}.tar.zst"),
@@ -85,8 +91,9 @@ impl Content {
         }
     }
 
-    /// What a path says; nothing for paths that no archive of ours has.
+    /// What a path says, of encrypted members too; nothing for paths that no archive of ours has.
     pub fn of(path: &str) -> Option<Self> {
+        let path = path.strip_suffix(SEALED).unwrap_or(path);
         let known = [Content::Database, Content::Configuration].into_iter().find(|c| c.path() == path);
         known.or_else(|| {
             let key = path.strip_prefix("volumes/")?.strip_suffix(".tar.zst")?;
@@ -149,8 +156,12 @@ impl Manifest {
 
     /// The member that holds this.
     pub fn member(&self, content: &Content) -> Option<&Member> {
-        let path = content.path();
-        self.members.iter().find(|m| m.path == path)
+        self.members.iter().find(|m| Content::of(&m.path).as_ref() == Some(content))
+    }
+
+    /// True when its members are encrypted.
+    pub fn encrypted(&self) -> bool {
+        !self.encrypted_for.is_empty()
     }
 
     /// Keys of the volumes in it.
@@ -169,10 +180,19 @@ mod tests {
     #[test]
     fn only_paths_of_ours_hold_something() {
         for content in [Content::Volume("agent-1".into()), Content::Database, Content::Configuration] {
-            assert_eq!(Content::of(&content.path()), Some(content));
+            assert_eq!(Content::of(&content.path()), Some(content.clone()));
+            assert_eq!(Content::of(&(content.path() + SEALED)), Some(content));
         }
-        for path in ["volumes/../ca.tar.zst", "/volumes/ca.tar.zst", "volumes/.tar.zst", "volumes/Ca.tar.zst", "x", ""]
-        {
+        for path in [
+            "x.age",
+            ".age",
+            "volumes/../ca.tar.zst",
+            "/volumes/ca.tar.zst",
+            "volumes/.tar.zst",
+            "volumes/Ca.tar.zst",
+            "x",
+            "",
+        ] {
             assert_eq!(Content::of(path), None, "{path}");
         }
     }

@@ -11,12 +11,15 @@
 //! SHA256SUMS                      of everything above
 //! ```
 //!
+//! When it is encrypted, each member but the last two is an age file, and its name ends in `.age`.
+//!
 //! Which volumes of a platform go in is decided in `plan::backup`; taking them from containers is in `execute`.
 
 pub mod check;
 pub mod folder;
 pub mod manifest;
 pub mod reader;
+pub mod seal;
 pub mod writer;
 
 use std::io::{self, Read, Write};
@@ -25,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 pub use manifest::{Content, LeftOut, Manifest, Member, Part};
 pub use reader::Archive;
+pub use seal::Keys;
 pub use writer::Writer;
 
 /// How archives' names end.

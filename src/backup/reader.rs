@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Content, Manifest, Member};
+use super::manifest::{Content, Manifest, Member, SEALED};
+use super::seal::{Keys, Unsealing};
 use super::{BLOCK, Hashing, MANIFEST, SMALL, SUMS, padding};
 use crate::error::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct Archive {
     pub manifest: Manifest,
     /// Where each member begins.
     places: BTreeMap<String, u64>,
+    /// What opens its members, when they are encrypted.
+    keys: Keys,
 }
 
 impl Archive {
@@ -43,12 +46,39 @@ impl Archive {
         }
     }
 
+    /// Takes keys for what is encrypted in it, after a try with the first member. One that is not encrypted needs none.
+    ///
+    /// # Errors
+    /// There are none, or none fits.
+    pub fn unlock(&mut self, keys: Keys) -> Result<()> {
+        let Some(first) = self.manifest.members.first().filter(|_| self.manifest.encrypted()) else { return Ok(()) };
+        let public: Vec<String> = self.manifest.encrypted_for.iter().map(ToString::to_string).collect();
+        let (name, public) = (self.path.display(), public.join(", "));
+        if keys.is_empty() {
+            return Err(Error::usage(format!("{name} is encrypted for {public}"))
+                .hint("give the file with the private key with `--identity FILE`"));
+        }
+        let tried = self.stored(first).and_then(|stored| Unsealing::new(stored, &keys));
+        match tried {
+            Ok(_) => {
+                self.keys = keys;
+                Ok(())
+            }
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                Err(Error::usage(format!("no given key opens {name}: it is encrypted for {public}"))
+                    .hint("`age-keygen -y FILE` shows the public halves of the keys in a file"))
+            }
+            Err(e) => Err(damaged(&self.path, &format!("{}: {e}", first.path))),
+        }
+    }
+
     fn scan(path: &Path, mut file: File) -> Result<Self> {
         let io = |e: io::Error| Error::failed("it cannot be read").because(e);
         let wrong = |what: &str| Error::failed(what);
         let length = file.metadata().map_err(io)?.len();
         let mut places: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         let mut small: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut strange: Option<String> = None;
         let mut at = 0;
         loop {
             if at + BLOCK > length {
@@ -63,7 +93,7 @@ impl Archive {
             at += BLOCK;
             let end = size.checked_add(at + padding(size)).filter(|end| *end <= length);
             let end = end.ok_or_else(|| wrong("it ends too early"))?;
-            if places.len() > MOST_MEMBERS || places.contains_key(&name) {
+            if places.len() > MOST_MEMBERS || places.contains_key(&name) || small.contains_key(&name) {
                 return Err(wrong("a member is in it twice, or there are too many"));
             }
             if name == MANIFEST || name == SUMS {
@@ -73,9 +103,10 @@ impl Archive {
                 let mut content = Vec::new();
                 (&file).take(size).read_to_end(&mut content).map_err(io)?;
                 small.insert(name, content);
-            } else if Content::of(&name).is_none() || small.contains_key(MANIFEST) {
-                return Err(Error::failed(format!("it has a member that does not belong there: {name:?}")));
             } else {
+                if Content::of(&name).is_none() || small.contains_key(MANIFEST) {
+                    strange.get_or_insert_with(|| name.clone());
+                }
                 places.insert(name, (at, size));
             }
             at = end;
@@ -85,10 +116,14 @@ impl Archive {
         }
         let missing = || wrong("it has no manifest");
         let (text, sums) = (small.get(MANIFEST).ok_or_else(missing)?, small.get(SUMS).ok_or_else(missing)?);
+        // First of all: in a newer format, other members may belong there.
         let manifest = Manifest::read(text)?;
+        if let Some(name) = strange {
+            return Err(Error::failed(format!("it has a member that does not belong there: {name:?}")));
+        }
         agree(&manifest, text, sums, &places)?;
         let places = places.into_iter().map(|(name, (at, _))| (name, at)).collect();
-        Ok(Archive { path: path.to_owned(), manifest, places })
+        Ok(Archive { path: path.to_owned(), manifest, places, keys: Keys::default() })
     }
 
     /// The stored bytes of a member.
@@ -104,7 +139,12 @@ impl Archive {
     /// # Errors
     /// The file's.
     pub fn content(&self, member: &Member) -> io::Result<impl Read + Send + use<>> {
-        Ok(decoder(BufReader::new(self.stored(member)?))?.take(member.bytes))
+        Ok(decoder(BufReader::new(self.unsealed(member, self.stored(member)?)?))?.take(member.bytes))
+    }
+
+    /// The compressed bytes of a member, from its stored ones.
+    pub(super) fn unsealed<R: Read>(&self, member: &Member, stored: R) -> io::Result<Unsealing<R>> {
+        if member.path.ends_with(SEALED) { Unsealing::new(stored, &self.keys) } else { Ok(Unsealing::Open(stored)) }
     }
 
     /// The user's configuration, if it is in.
@@ -156,6 +196,10 @@ fn agree(manifest: &Manifest, text: &[u8], sums: &[u8], places: &BTreeMap<String
     let there: BTreeMap<&str, u64> = places.iter().map(|(name, (_, size))| (name.as_str(), *size)).collect();
     if listed != there || listed.len() != manifest.members.len() {
         return Err(Error::failed("its members are not those that its manifest lists"));
+    }
+    // All or none: what is not encrypted in an archive that is may be from anybody.
+    if manifest.members.iter().any(|m| m.path.ends_with(SEALED) != manifest.encrypted()) {
+        return Err(Error::failed("its members are not encrypted as its manifest says"));
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
-//! Checks of the ground that a platform stands on: engine, disk, memory, ports, clock, images, certificates.
+//! Checks of the ground that a platform stands on: engine, disk, memory, ports, clock, images, certificates, backups.
 //!
 //! `doctor` runs them all and shows each; `up` runs those without which it would fail half-way, before it changes
 //! anything. Each check has an id that scripts may rely on.
 
 mod archives;
+mod backups;
 mod certificates;
 mod machine;
 mod ports;
@@ -12,10 +13,12 @@ mod upgrade;
 pub use machine::free_bytes;
 pub use upgrade::{Outlook, before_upgrade};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use std::net::IpAddr;
 
+use crate::config::types::Ttl;
 use crate::desired::Desired;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
@@ -24,7 +27,7 @@ use crate::observed::Observed;
 use crate::plan::{Action, Plan};
 
 /// Every check, in order: group and id.
-pub const ALL: [(&str, &str); 15] = [
+pub const ALL: [(&str, &str); 16] = [
     ("engine", "engine-reachable"),
     ("engine", "engine-api"),
     ("engine", "engine-linux"),
@@ -40,6 +43,7 @@ pub const ALL: [(&str, &str); 15] = [
     ("images", "class-archive-puppetserver"),
     ("images", "class-archive-puppetdb"),
     ("platform", "platform-proved"),
+    ("platform", "backup-age"),
 ];
 
 /// How a check ended.
@@ -102,6 +106,8 @@ pub struct Ground<'a> {
     pub images: &'a [DesiredImage],
     /// The platform as it is.
     pub observed: &'a Observed,
+    /// How old the last good backup may be, if that was said.
+    pub backup_max_age: Option<Ttl>,
     /// The platform as it should be, or why it cannot be on this machine.
     pub desired: Result<&'a Desired, &'a Error>,
 }
@@ -125,6 +131,7 @@ pub async fn all(ground: &Ground<'_>) -> Vec<Check> {
     checks.extend(certificates::all(engine, observed).await);
     checks.extend(archives::all(engine, observed).await);
     checks.push(platform(observed));
+    checks.push(backups::last(observed, ground.backup_max_age, Timestamp::now()));
     checks
 }
 

@@ -8,14 +8,14 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::release::ReleaseArgs;
 use crate::config::sizing::{self, Machine, Sizing};
 use crate::desired::{self, Desired, Origin};
-use crate::engine::connect::{self, Choice};
+use crate::engine::connect::{self, Choice, Endpoint};
 use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
 use crate::images::{self, Debian, DesiredImage};
 use crate::observed::{self, Observed};
 use crate::release::{self, Lineage, Manifest, Release};
 use crate::report::{Report, terminal};
-use crate::settings::{self, Given, Overrides, Settings, Sourced};
+use crate::settings::{self, Given, Overrides, Restored, Settings, Sourced};
 
 /// Settings and the way to report; everything else is made from it.
 pub struct Context {
@@ -68,6 +68,8 @@ pub struct Extra<'a> {
     pub release: Option<&'a ReleaseArgs>,
     /// `--code`.
     pub code: Option<&'a Path>,
+    /// The configuration comes from a backup, and is in no file yet.
+    pub restored: Option<&'a Restored>,
     /// The configuration comes from a backup, and may be of another machine.
     pub elsewhere: bool,
 }
@@ -113,6 +115,14 @@ impl Context {
     /// The address cannot be used.
     pub fn engine(&self) -> Result<Engine> {
         connect_to(&self.choice)
+    }
+
+    /// The engine's address, and who named it.
+    ///
+    /// # Errors
+    /// A context that does not exist.
+    pub fn endpoint(&self) -> Result<Endpoint> {
+        connect::resolve(&self.choice, &|name| std::env::var(name).ok())
     }
 
     /// The folder of the configuration file, else the working directory.
@@ -279,6 +289,7 @@ fn overrides(global: &GlobalArgs, extra: &Extra) -> Overrides {
             "PUPPERWARE_RELEASE",
         ),
         code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
+        restored: extra.restored.cloned(),
         elsewhere: extra.elsewhere,
     }
 }

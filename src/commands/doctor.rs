@@ -90,6 +90,7 @@ pub(super) async fn examine(context: &Context) -> Result<Vec<Check>> {
         address: desired::address(&context.settings.config),
         images: &supply.images,
         observed: &supply.observed,
+        backup_max_age: context.settings.config.backup.max_age,
         desired: desired.as_ref().map(|(_, desired)| desired),
     };
     Ok(checks::all(&ground).await)

@@ -20,6 +20,7 @@ use crate::plan;
 use crate::release::Manifest;
 use crate::report::output::{Document, Output, Tabular, print_data};
 use crate::report::table::{Cell, Table, Tone};
+use crate::report::words::age;
 use crate::report::{Report, terminal};
 
 /// A certificate that ends within this time is told.
@@ -48,6 +49,8 @@ pub(super) struct Status {
     end_of_life: Option<EndOfLife>,
     /// The release that an upgrade leads to which is under way, or was interrupted.
     upgrading_to: Option<String>,
+    /// The last good backup, if one is on record.
+    pub(super) backup: Option<LastBackup>,
 }
 
 /// When a release's stream ends.
@@ -68,6 +71,46 @@ impl EndOfLife {
         let warned = day.checked_sub(Span::new().days(ENDING)).ok()?;
         Some(EndOfLife { date, ended: day < today, ending: warned <= today })
     }
+}
+
+/// A backup that was written, and read back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct LastBackup {
+    /// Where it was written.
+    file: String,
+    /// RFC 3339.
+    pub(super) finished_at: String,
+    /// In whole hours.
+    age_hours: u64,
+    /// When it was restored elsewhere and proved, RFC 3339; nothing when it was not.
+    pub(super) verified_at: Option<String>,
+}
+
+impl LastBackup {
+    fn of(observed: &Observed, now: Timestamp) -> Option<Self> {
+        let last = observed.record.as_ref()?.backup.as_ref()?;
+        Some(LastBackup {
+            file: last.file.clone(),
+            finished_at: last.finished_at.clone(),
+            age_hours: since(&last.finished_at, now).as_secs() / 3600,
+            verified_at: last.verified_at.clone(),
+        })
+    }
+
+    /// For people.
+    fn text(&self, now: Timestamp) -> String {
+        let verified = match &self.verified_at {
+            Some(at) => format!("verified {}", at.split('.').next().unwrap_or(at)),
+            None => "not verified".into(),
+        };
+        let finished = self.finished_at.split('.').next().unwrap_or(&self.finished_at);
+        format!("{finished}, {} ago, {verified}", age(since(&self.finished_at, now)))
+    }
+}
+
+/// The time since then; nothing when a clock was set back.
+fn since(at: &str, now: Timestamp) -> Duration {
+    at.parse().ok().and_then(|at: Timestamp| now.duration_since(at).try_into().ok()).unwrap_or_default()
 }
 
 /// When a certificate ends.
@@ -198,6 +241,7 @@ impl Status {
             end_of_life: record
                 .and_then(|r| EndOfLife::of(&r.release, Timestamp::now().to_zoned(TimeZone::UTC).date())),
             upgrading_to: record.and_then(|r| r.upgrading.as_ref()).map(|u| u.to.to_string()),
+            backup: LastBackup::of(observed, Timestamp::now()),
         }
     }
 
@@ -331,14 +375,20 @@ fn print(output: Output, status: &Status) -> Result<()> {
     };
     terminal::out(&format!("{}: release {release}{channel}, {proved}\n\n", status.project))?;
     print_data(output, status)?;
-    terminal::out(&format!("\n{}{}drift: {}\n", status.of_release(), status.expiring(), status.drift.text()))
+    let backup = status.backup.as_ref().map_or("none on record".into(), |b| b.text(Timestamp::now()));
+    terminal::out(&format!(
+        "\n{}{}backup: {backup}\ndrift: {}\n",
+        status.of_release(),
+        status.expiring(),
+        status.drift.text()
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::observed::Record;
-    use crate::observed::record::Issued;
+    use crate::observed::record::{BackedUp, Issued};
 
     fn status() -> Status {
         let ends = [
@@ -393,6 +443,22 @@ mod tests {
             "the upgrade to 9.0.0 is not over: `pupperware upgrade` goes on, `pupperware upgrade --rollback` goes back\n\
              release 8.0.0 has had no security updates since 2028-06-30: see `pupperware channels` and `pupperware upgrade`\n"
         );
+    }
+
+    #[test]
+    fn the_last_backup_has_an_age() {
+        let mut record = Record::next(None, semver::Version::new(8, 0, 0), None);
+        let (file, finished_at) = ("/srv/demo.pupperware".to_owned(), "2026-11-20T09:30:00.123Z".to_owned());
+        record.backup = Some(BackedUp { file, finished_at, verified_at: None });
+        let mut observed = Observed { record: Some(record), ..Observed::default() };
+        let now = "2026-11-21T12:00:00Z".parse().unwrap();
+        let last = LastBackup::of(&observed, now).unwrap();
+        assert_eq!((last.age_hours, last.text(now).as_str()), (26, "2026-11-20T09:30:00, 26h ago, not verified"));
+        let verified = Some("2026-11-20T10:00:00.5Z".to_owned());
+        observed.record.as_mut().unwrap().backup.as_mut().unwrap().verified_at = verified;
+        let text = LastBackup::of(&observed, now).unwrap().text(now);
+        assert_eq!(text, "2026-11-20T09:30:00, 26h ago, verified 2026-11-20T10:00:00");
+        assert_eq!(LastBackup::of(&Observed::default(), now), None);
     }
 
     #[test]

@@ -129,6 +129,22 @@ pub const KEYS: &[Key] = &[
         "A file with the SSH keys of the hosts that are trusted, as `ssh-keyscan` writes it. SSH needs it.",
     ),
     key("code.control_repo.timeout", "5m", "How long a whole deployment may take. Unset: 10m."),
+    section("backup", "How the platform is backed up; `pupperware backup` does it."),
+    key(
+        "backup.keep",
+        "14",
+        "How many whole backups of this platform `pupperware backup create --prune` leaves in the directory, and `backup prune` without `--keep`. Unset: neither removes anything.",
+    ),
+    key(
+        "backup.max_age",
+        "26h",
+        "`pupperware doctor` warns when the last good backup is older, or when there is none. Unset: it does not.",
+    ),
+    key(
+        "backup.recipients",
+        "[age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa]",
+        "Public keys of [age](https://age-encryption.org) that backups are encrypted for; each private key opens them alone. `age-keygen` makes a pair. Keep private keys elsewhere than this machine.",
+    ),
     section("images", "Images to use instead of those of the release, by component: a mirror, or your own builds."),
     key("images.base", "registry.example.com/pupperware/base:8.0.0", "What the other images are built on."),
     key(

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::types::{
-    Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName, EnvironmentTimeout, ImageReference,
-    ProjectName, Publish, RepositoryUrl, Setting, Ttl,
+    AgeRecipient, Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName, EnvironmentTimeout,
+    ImageReference, ProjectName, Publish, RepositoryUrl, Setting, Ttl,
 };
 
 /// A JVM's heap: at least 256 MiB.
@@ -21,6 +21,8 @@ pub type BufferSize = ByteSize<16>;
 pub type Instances = Count<1, 64>;
 /// Processes and threads in a container.
 pub type Pids = Count<256, 65_536>;
+/// Backups that are kept.
+pub type Kept = Count<1, 10_000>;
 /// Agents of the platform.
 pub type Agents = Count<1, 50>;
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub agents: AgentPool,
     /// Puppet code.
     pub code: Code,
+    /// Backups.
+    pub backup: Backup,
     /// Images other than those of the release.
     pub images: Images,
 }
@@ -172,6 +176,17 @@ impl ControlRepo {
     }
 }
 
+/// How the platform is backed up.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Backup {
+    /// How many whole backups `backup create --prune` leaves.
+    pub keep: Option<Kept>,
+    /// The age above which `doctor` warns of the last good one.
+    pub max_age: Option<Ttl>,
+    /// Whom new ones are encrypted for; nobody: not encrypted. Each once, in the user's order.
+    pub recipients: Vec<AgeRecipient>,
+}
+
 /// Images to use instead of the release's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Images {
@@ -216,7 +231,9 @@ impl Config {
         fn option<T: Setting>(value: Option<&T>) -> Value {
             value.map_or(Value::Null, Setting::to_json)
         }
-        let Config { project, track: _, puppetserver: server, puppetdb: db, postgres, agents, code, images } = self;
+        let Config { project, track: _, puppetserver: server, puppetdb: db, postgres, agents, code, backup, images } =
+            self;
+        let recipients: Value = backup.recipients.iter().map(Setting::to_json).collect();
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
         let path = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| json!(path.to_string_lossy()));
         let repo = code.control_repo.as_ref();
@@ -250,6 +267,9 @@ impl Config {
             ("code.control_repo.token", path(repo.and_then(|r| r.token.as_ref()))),
             ("code.control_repo.known_hosts", path(repo.and_then(|r| r.known_hosts.as_ref()))),
             ("code.control_repo.timeout", option(repo.and_then(|r| r.timeout.as_ref()))),
+            ("backup.keep", option(backup.keep.as_ref())),
+            ("backup.max_age", option(backup.max_age.as_ref())),
+            ("backup.recipients", recipients),
             ("images.base", option(images.base.as_ref())),
             ("images.provision", option(images.provision.as_ref())),
             ("images.jre", option(images.jre.as_ref())),

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::Context;
 use crate::backup::manifest::SCHEMA_VERSION;
-use crate::backup::{Archive, Content, Manifest, Writer, check, folder, show_bytes};
+use crate::backup::writer::cannot_write;
+use crate::backup::{Archive, Content, Keys, Manifest, Writer, check, folder, show_bytes};
 use crate::engine::{ExecOutput, ExecRequest, TransferError};
 use crate::error::{Error, Result};
 use crate::images::PACKAGES_FILE;
@@ -51,7 +52,7 @@ pub(super) async fn write(context: &Context, id: usize, source: &Source) -> Resu
     let folder = target.parent().unwrap_or(Path::new("."));
     make_folder(folder)?;
     folder::sweep(folder, &context.project)?;
-    let mut writer = Writer::create(target)?;
+    let mut writer = Writer::create(target, &source.recipients)?;
     context.engine.remove_container(&source.task.name).await?;
     context.engine.create_container(&source.task).await?;
     let filled = fill(context, id, source, &mut writer).await;
@@ -64,9 +65,13 @@ pub(super) async fn write(context: &Context, id: usize, source: &Source) -> Resu
 }
 
 /// Reads what was written, as `restore` will; beside the runtime, as it takes its time.
-async fn judge(path: &Path) -> Result<()> {
+async fn judge(path: &Path, keys: Keys) -> Result<()> {
     let path = path.to_owned();
-    let check = move || Archive::open(&path).and_then(|archive| check::whole(&archive, &mut |_, _| {}));
+    let check = move || {
+        let mut archive = Archive::open(&path)?;
+        archive.unlock(keys)?;
+        check::whole(&archive, &mut |_, _| {})
+    };
     tokio::task::spawn_blocking(check)
         .await
         .map_err(|e| Error::failed("the backup could not be read back").because(e))?
@@ -84,9 +89,9 @@ async fn fill(context: &Context, id: usize, source: &Source, writer: &mut Writer
         ExecRequest { container: source.postgres.clone(), command: volumes::dump(), ..ExecRequest::default() };
     member(context, id, writer, &Content::Database, &request, |code| code == 0).await?;
     if let Some(config) = &source.config {
-        let cannot = |e: io::Error| cannot_write(&source.file, e);
+        let cannot = |e: io::Error| cannot_write(Path::new(&source.file), e);
         let text = std::fs::read(config).map_err(|e| Error::failed(format!("cannot read {config}")).because(e))?;
-        let mut member = writer.member(&Content::Configuration.path()).map_err(cannot)?;
+        let mut member = writer.member(&Content::Configuration).map_err(cannot)?;
         member.write_all(&text).map_err(cannot)?;
         member.done().map_err(cannot)?;
     }
@@ -98,6 +103,7 @@ async fn fill(context: &Context, id: usize, source: &Source, writer: &mut Writer
         program: env!("CARGO_PKG_VERSION").to_owned(),
         started_at,
         finished_at: journal::now(),
+        encrypted_for: vec![],
         packages: std::collections::BTreeMap::new(),
         members: vec![],
         left_out: source.left_out.clone(),
@@ -122,9 +128,9 @@ async fn member(
 ) -> Result<()> {
     let name = name(content);
     let mut meter = Meter::new(context, id, name.as_str());
-    let path = writer.partial().display().to_string();
+    let path = writer.partial().to_owned();
     let cannot = |e: io::Error| cannot_write(&path, e);
-    let mut member = writer.member(&content.path()).map_err(cannot)?;
+    let mut member = writer.member(content).map_err(cannot)?;
     let mut sink = |bytes: &[u8]| {
         member.write_all(bytes)?;
         meter.at(member.bytes());
@@ -154,12 +160,6 @@ pub(super) fn name(content: &Content) -> String {
 pub(super) fn failed(what: &str, output: &ExecOutput) -> Error {
     let lines = output.stderr.lines().chain(output.stdout.lines()).map(ToOwned::to_owned);
     Error::failed(format!("{what} (exit code {})", output.code)).details(lines.take(20))
-}
-
-fn cannot_write(path: &str, error: io::Error) -> Error {
-    let full = error.kind() == io::ErrorKind::StorageFull;
-    let failure = Error::failed(format!("cannot write {path}")).because(error);
-    if full { failure.hint("free some space there, or name another place with `--to`") } else { failure }
 }
 
 /// Others have no business among backups: keys are in them.

@@ -1,15 +1,16 @@
-//! Steps that write the platform's record: what was issued, rotations, and the proof.
+//! Steps that write the platform's record: what was issued, rotations, backups, and the proof.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use semver::Version;
 
 use super::Context;
-use crate::backup::Part;
+use crate::backup::{Archive, Part};
 use crate::desired::labels;
 use crate::error::Result;
 use crate::journal;
-use crate::observed::record::{Deployed, Issued, Phase, Proof, Record, Restoring, Upgrading};
+use crate::observed::record::{BackedUp, Deployed, Issued, Phase, Proof, Record, Restoring, Upgrading};
 use crate::observed::{self, Observed};
 use crate::puppet::inventory::Inventory;
 use crate::puppet::serial;
@@ -55,14 +56,44 @@ pub(super) async fn rotation(context: &Context, secret: &str, under_way: bool) -
     replace(context, &observed, &record).await
 }
 
+/// Remembers the backup that was just written.
+pub(super) async fn backed_up(context: &Context, file: &str) -> Result<()> {
+    let finished_at = Archive::open(Path::new(file))?.manifest.finished_at;
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = unchanged(context, &observed);
+    record.backup = Some(BackedUp { file: file.to_owned(), finished_at, verified_at: None });
+    replace(context, &observed, &record).await
+}
+
+/// Remembers that the backup that was finished then is good for a platform. Another one may have come meanwhile.
+pub(super) async fn verified(context: &Context, finished_at: &str) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = unchanged(context, &observed);
+    match record.backup.as_mut().filter(|b| b.finished_at == finished_at) {
+        Some(backup) => backup.verified_at = Some(journal::now()),
+        None => return Ok(()),
+    }
+    replace(context, &observed, &record).await
+}
+
 /// Remembers that data is being put back. A serial number that an interrupted restore knew of is kept when it is higher:
 /// that restore may have removed its CA.
-pub(super) async fn restoring(context: &Context, file: &str, only: &[Part], serial: Option<u128>) -> Result<()> {
+pub(super) async fn restoring(
+    context: &Context,
+    file: &str,
+    identity: Option<&Path>,
+    only: &[Part],
+    serial: Option<u128>,
+) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     let known = record.restoring.and_then(|r| serial::parse(&r.serial?));
-    record.restoring =
-        Some(Restoring { file: file.into(), only: only.to_vec(), serial: known.max(serial).map(serial::text) });
+    record.restoring = Some(Restoring {
+        file: file.into(),
+        identity: identity.map(|path| path.display().to_string()),
+        only: only.to_vec(),
+        serial: known.max(serial).map(serial::text),
+    });
     replace(context, &observed, &record).await
 }
 
@@ -157,6 +188,16 @@ fn made(observed: &Observed, volumes: &[(String, String)]) -> BTreeMap<String, S
 
 fn next(context: &Context, observed: &Observed) -> Record {
     Record::next(observed.record.as_ref(), context.release.clone(), context.channel.clone())
+}
+
+/// The record that follows after a step that changes nothing of what runs: the release is the one that runs, whatever the
+/// configuration says by now.
+fn unchanged(context: &Context, observed: &Observed) -> Record {
+    let mut record = next(context, observed);
+    if let Some(previous) = &observed.record {
+        record.release = previous.release.clone();
+    }
+    record
 }
 
 /// The new one is made before the old ones go: there is always one.

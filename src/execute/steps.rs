@@ -88,12 +88,21 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::RecordCode { url, volume } => record_steps::deployed(context, url, volume).await?,
         Action::RecordProof { certname } => record_steps::proved(context, certname).await?,
         Action::WriteBackup { source } => return backup_steps::write(context, id, source).await,
-        Action::MarkRestore { file, only, ca } => restore_steps::mark(context, file, only, ca.as_deref()).await?,
-        Action::RestoreVolume { key, file, task } => return restore_steps::volume(context, id, key, file, task).await,
-        Action::SettleCa { volume } => return restore_steps::settle(context, volume).await,
-        Action::RestoreDatabase { postgres, file } => {
-            return context.work(restore_steps::database(context, id, postgres, file)).await;
+        Action::RecordBackup { file } => record_steps::backed_up(context, file).await?,
+        Action::RecordVerification { finished_at } => record_steps::verified(context, finished_at).await?,
+        Action::MarkRestore { file, identity, only, ca } => {
+            restore_steps::mark(context, file, identity.as_deref(), only, ca.as_deref()).await?;
         }
+        Action::RestoreVolume { key, file, identity, task } => {
+            let archive = restore_steps::open(file, identity.as_deref())?;
+            return restore_steps::volume(context, id, key, &archive, task).await;
+        }
+        Action::SettleCa { volume } => return restore_steps::settle(context, volume).await,
+        Action::RestoreDatabase { postgres, file, identity } => {
+            let archive = restore_steps::open(file, identity.as_deref())?;
+            return context.work(restore_steps::database(context, id, postgres, &archive)).await;
+        }
+        Action::PlaceConfiguration { path, text } => restore_steps::place_configuration(path, text)?,
         Action::FinishRestore => record_steps::restored(context).await?,
         Action::MarkUpgrade { to, phase, backup } => {
             record_steps::upgrading(context, to, *phase, backup.as_deref()).await?;

@@ -47,6 +47,9 @@ pub struct Record {
     /// When secrets were rotated last, RFC 3339, by name; those that never were are as old as the platform.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rotated: BTreeMap<String, String>,
+    /// The last good backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackedUp>,
     /// Data that is being put back; while it is here, it is not all back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restoring: Option<Restoring>,
@@ -95,11 +98,26 @@ pub struct Proof {
     pub started: BTreeMap<String, String>,
 }
 
+/// A backup that was written, and read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackedUp {
+    /// Where it was written.
+    pub file: String,
+    /// When it was finished, RFC 3339, as its manifest says.
+    pub finished_at: String,
+    /// When a platform came up from it elsewhere, and was proved, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<String>,
+}
+
 /// A restore that is under way, or was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restoring {
     /// The archive.
     pub file: String,
+    /// The file with the keys that open it, when it is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// Parts, when not everything.
     pub only: Vec<Part>,
     /// The next serial number of the CA that was there before, as in its file.
@@ -145,6 +163,7 @@ impl Record {
             code: previous.and_then(|r| r.code.clone()),
             rotating: previous.and_then(|r| r.rotating.clone()),
             rotated: previous.map(|r| r.rotated.clone()).unwrap_or_default(),
+            backup: previous.and_then(|r| r.backup.clone()),
             restoring: previous.and_then(|r| r.restoring.clone()),
             upgrading: previous.and_then(|r| r.upgrading.clone()),
         }
@@ -217,6 +236,16 @@ mod tests {
         marked.upgrading = Some(Upgrading { to: Version::new(8, 0, 0), phase: Phase::Switching, backup, inventory });
         let (record, _) = newest(vec![found(&Record::next(Some(&marked), Version::new(7, 0, 0), None))]).unwrap();
         assert_eq!(record.unwrap().upgrading, marked.upgrading);
+    }
+
+    #[test]
+    fn the_last_backup_outlives_later_records() {
+        let mut record = Record::next(None, Version::new(8, 0, 0), None);
+        assert!(!found(&record).labels[LABEL].contains("backup"), "a record of before there were backups");
+        let (file, finished_at) = ("/srv/demo.pupperware".to_owned(), "2026-11-21T03:17:00Z".to_owned());
+        record.backup = Some(BackedUp { file, finished_at, verified_at: None });
+        let (next, _) = newest(vec![found(&Record::next(Some(&record), Version::new(8, 0, 0), None))]).unwrap();
+        assert_eq!(next.unwrap().backup, record.backup);
     }
 
     #[test]

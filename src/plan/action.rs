@@ -279,10 +279,22 @@ pub enum Action {
         /// What goes in, and from where.
         source: Box<Source>,
     },
+    /// Remember that a backup was written.
+    RecordBackup {
+        /// The archive.
+        file: String,
+    },
+    /// Remember that the last backup was restored elsewhere, and proved.
+    RecordVerification {
+        /// When it was finished, which tells it from others.
+        finished_at: String,
+    },
     /// Remember that data is being put back, and up to which serial number the CA signed that is there now.
     MarkRestore {
         /// The archive.
         file: String,
+        /// The file with the keys that open it, when it is encrypted.
+        identity: Option<PathBuf>,
         /// Parts, when not everything.
         only: Vec<Part>,
         /// The CA's volume, when it is there and going to be replaced.
@@ -294,6 +306,8 @@ pub enum Action {
         key: String,
         /// The archive.
         file: String,
+        /// The file with the keys that open it, when it is encrypted.
+        identity: Option<PathBuf>,
         /// The container that unpacks, with the volume mounted.
         task: Box<ContainerSpec>,
     },
@@ -308,6 +322,15 @@ pub enum Action {
         postgres: String,
         /// The archive.
         file: String,
+        /// The file with the keys that open it, when it is encrypted.
+        identity: Option<PathBuf>,
+    },
+    /// Write the configuration that a platform is put back with, where there is none.
+    PlaceConfiguration {
+        /// The file, on this machine.
+        path: PathBuf,
+        /// Its content.
+        text: String,
     },
     /// Remember that all data is back.
     FinishRestore,

@@ -6,6 +6,7 @@ use super::builder::Builder;
 use super::issue::task;
 use super::{Action, Plan, lifecycle, unfinished};
 use crate::backup::LeftOut;
+use crate::config::types::AgeRecipient;
 use crate::desired::{Desired, labels};
 use crate::engine::spec::ContainerSpec;
 use crate::error::{Error, Result};
@@ -26,6 +27,10 @@ pub struct Order {
     pub config: Option<String>,
     /// The user's directory with code, if one is mounted.
     pub code_dir: Option<String>,
+    /// Other files of the user's that the configuration names: setting, path.
+    pub beside: Vec<(String, String)>,
+    /// Whom it is encrypted for; nobody: not encrypted.
+    pub recipients: Vec<AgeRecipient>,
 }
 
 /// What goes into an archive, and from where.
@@ -45,6 +50,8 @@ pub struct Source {
     pub services: Vec<(String, String)>,
     /// The user's configuration file.
     pub config: Option<String>,
+    /// Whom it is encrypted for.
+    pub recipients: Vec<AgeRecipient>,
     /// What is not in it.
     pub left_out: Vec<LeftOut>,
 }
@@ -58,8 +65,21 @@ pub fn backup(desired: &Desired, observed: &Observed, order: &Order) -> Result<P
     let source = source(desired, observed, order)?;
     let mut plan = Builder::default();
     let removed = lifecycle::remove_tasks(&mut plan, observed);
-    plan.add(Action::WriteBackup { source: Box::new(source) }, "asked for", removed);
+    let written = plan.add(Action::WriteBackup { source: Box::new(source) }, "asked for", removed);
+    let action = Action::RecordBackup { file: order.file.clone() };
+    plan.add(action, "so that its age is known", vec![written]);
     Ok(plan.finish())
+}
+
+/// Remembers that a backup was restored elsewhere and proved, where it is the platform's last one.
+pub fn verified(observed: &Observed, finished_at: &str) -> Plan {
+    let mut plan = Builder::default();
+    let last = observed.record.as_ref().and_then(|r| r.backup.as_ref());
+    if last.is_some_and(|b| b.finished_at == finished_at) {
+        let action = Action::RecordVerification { finished_at: finished_at.into() };
+        plan.add(action, "it was restored elsewhere, and proved", vec![]);
+    }
+    plan.finish()
 }
 
 /// What goes into the archive.
@@ -103,6 +123,9 @@ pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> R
     if let Some(dir) = &order.code_dir {
         left_out.push(LeftOut { what: "code".into(), why: format!("code.dir is a directory of the host: {dir}") });
     }
+    for (setting, path) in &order.beside {
+        left_out.push(LeftOut { what: setting.clone(), why: format!("a file of the host: {path}") });
+    }
     task = helper(desired, "backup", &mounts);
     for mount in &mut task.mounts {
         mount.read_only = true;
@@ -116,6 +139,7 @@ pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> R
         postgres,
         services: of_services.map(|(name, c)| (c.label(labels::SERVICE).to_owned(), name.clone())).collect(),
         config: order.config.clone(),
+        recipients: order.recipients.clone(),
         left_out,
     })
 }

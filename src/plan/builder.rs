@@ -94,6 +94,9 @@ fn subject(action: &Action) -> String {
         | Action::RecordCode { .. }
         | Action::RecordProof { .. }
         | Action::WriteBackup { .. }
+        | Action::RecordBackup { .. }
+        | Action::RecordVerification { .. }
+        | Action::PlaceConfiguration { .. }
         | Action::MarkRestore { .. }
         | Action::SettleCa { .. }
         | Action::RestoreDatabase { .. }

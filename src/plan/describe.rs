@@ -45,10 +45,13 @@ impl Action {
             Action::RecordProof { .. } => "record_proof",
             Action::RemoveRecord { .. } => "remove_record",
             Action::WriteBackup { .. } => "write_backup",
+            Action::RecordBackup { .. } => "record_backup",
+            Action::RecordVerification { .. } => "record_verification",
             Action::MarkRestore { .. } => "mark_restore",
             Action::RestoreVolume { .. } => "restore_volume",
             Action::SettleCa { .. } => "settle_ca",
             Action::RestoreDatabase { .. } => "restore_database",
+            Action::PlaceConfiguration { .. } => "place_configuration",
             Action::FinishRestore => "finish_restore",
             Action::MarkUpgrade { .. } => "mark_upgrade",
             Action::DrainQueue { .. } => "drain_queue",
@@ -86,6 +89,8 @@ impl Action {
             Action::VerifyInventory { postgres, .. } => format!("database in {postgres}"),
             Action::CommitUpgrade { release, .. } => format!("release {release}"),
             Action::RestoreDatabase { .. } => "database puppetdb".into(),
+            Action::PlaceConfiguration { path, .. } => format!("file {}", path.display()),
+            Action::RecordBackup { .. } | Action::RecordVerification { .. } => "backup".into(),
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
             Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
             Action::RenewSecret { secret, .. } => format!("secret {secret}"),
@@ -160,12 +165,15 @@ impl Action {
             | Action::CompileCatalog { .. } => Stage::Code,
             Action::RecordRotation { under_way: false, .. }
             | Action::RecordProof { .. }
-            | Action::RecordCode { .. } => Stage::Record,
+            | Action::RecordCode { .. }
+            | Action::RecordBackup { .. }
+            | Action::RecordVerification { .. } => Stage::Record,
             Action::WriteBackup { .. } => Stage::Backup,
             Action::MarkRestore { .. }
             | Action::RestoreVolume { .. }
             | Action::SettleCa { .. }
             | Action::RestoreDatabase { .. }
+            | Action::PlaceConfiguration { .. }
             | Action::FinishRestore => Stage::Restore,
         }
     }
@@ -191,6 +199,8 @@ impl Action {
                 | Action::RecordCode { .. }
                 | Action::RecordRotation { .. }
                 | Action::RecordProof { .. }
+                | Action::RecordBackup { .. }
+                | Action::RecordVerification { .. }
                 | Action::MarkRestore { .. }
                 | Action::FinishRestore
                 | Action::MarkUpgrade { .. }

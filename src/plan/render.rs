@@ -73,7 +73,13 @@ pub(super) fn verb(kind: &str) -> &str {
         "check_code" => "check",
         "flush_environments" => "flush the environments of",
         "compile_catalog" => "compile",
-        "record_issued" | "record_proof" | "record_code" | "record_rotation" => "remember",
+        "record_issued"
+        | "record_proof"
+        | "record_code"
+        | "record_rotation"
+        | "record_backup"
+        | "record_verification" => "remember",
+        "place_configuration" => "write",
         "set_password" => "set the database password in",
         "mark_restore" => "mark as half-restored in",
         "finish_restore" => "remove the mark in",

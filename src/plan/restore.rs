@@ -4,6 +4,7 @@
 //! removed before the images are there, the safety backup is written, and the platform is marked as half-restored.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::backup::{self, Order};
 use super::builder::Builder;
@@ -19,6 +20,10 @@ use crate::observed::{Container, Observed};
 pub struct Restoration {
     /// The archive.
     pub file: String,
+    /// The file with the keys that open it, when it is encrypted.
+    pub identity: Option<PathBuf>,
+    /// The configuration to write, where there is none: path, content.
+    pub configuration: Option<(PathBuf, String)>,
     /// Keys of the volumes to put back from it.
     pub volumes: Vec<String>,
     /// Whether its database is put back.
@@ -36,8 +41,9 @@ pub(super) fn refuse_half_restored(observed: &Observed) -> Result<()> {
     // Said in any case: the archive may be of a platform of another name, which nobody wants to replace by this.
     let project = observed.volumes.values().find_map(|v| v.labels.get(labels::PROJECT));
     let project = project.map(|p| format!(" --as {p}")).unwrap_or_default();
+    let identity = restoring.identity.as_ref().map(|path| format!(" --identity {path}")).unwrap_or_default();
     Err(Error::refused(format!("the platform is half-restored: putting {} back was interrupted", restoring.file))
-        .hint(format!("finish it with `pupperware backup restore {}{only}{project}`", restoring.file)))
+        .hint(format!("finish it with `pupperware backup restore {}{only}{identity}{project}`", restoring.file)))
 }
 
 /// Keys of the volumes whose data a plan loses.
@@ -75,9 +81,13 @@ pub fn restore(desired: &Desired, observed: &Observed, what: &Restoration) -> Re
     let images: Vec<usize> = moved.values().copied().collect();
 
     let cleared = clear(&mut plan, desired, observed, what, images)?;
-    let filled = fill(&mut plan, desired, observed, what, &cleared);
+    let mut filled = fill(&mut plan, desired, observed, what, &cleared);
     if let (Some(repo), Some(back)) = (&desired.control_repo, plan.find("restore_volume", "code")) {
         code::record(&mut plan, desired, repo, vec![back]);
+    }
+    if let Some((path, text)) = &what.configuration {
+        let action = Action::PlaceConfiguration { path: path.clone(), text: text.clone() };
+        filled.push(plan.add(action, "from the archive; there is none here", cleared.clone()));
     }
     for step in rest.steps.iter().filter(|s| !is_image(&s.action)) {
         let mut needs: Vec<usize> = step.needs.iter().map(|n| moved[n]).collect();
@@ -182,8 +192,8 @@ fn clear(
         before = vec![plan.add(action, "what is there now, before it is replaced", before)];
     }
     let replaced = what.volumes.iter().any(|key| key == "ca");
-    let action =
-        Action::MarkRestore { file: what.file.clone(), only: what.only.clone(), ca: (replaced && data).then_some(ca) };
+    let (file, identity, only) = (what.file.clone(), what.identity.clone(), what.only.clone());
+    let action = Action::MarkRestore { file, identity, only, ca: (replaced && data).then_some(ca) };
     let marked = plan.add(action, "until all data is back, nothing else may start it", before);
 
     let others = observed.containers.iter().filter(|(_, c)| !matches!(c.label(labels::ROLE), "lock" | "task"));
@@ -233,7 +243,8 @@ fn fill(
         }
         let mounts = [(key.clone(), name.clone())];
         let task = Box::new(backup::helper(desired, &format!("restore-{key}"), &mounts));
-        let action = Action::RestoreVolume { key: key.clone(), file: what.file.clone(), task };
+        let (file, identity) = (what.file.clone(), what.identity.clone());
+        let action = Action::RestoreVolume { key: key.clone(), file, identity, task };
         let mut back = plan.add(action, "from the archive", needs);
         if key == "ca" {
             filled.push(back);
@@ -255,7 +266,8 @@ fn database(plan: &mut Builder, desired: &Desired, what: &Restoration) -> Option
     }
     let postgres = desired.replicas.iter().find(|r| r.service == "postgres")?.spec.name.clone();
     let ready = plan.find("wait_ready", &postgres).into_iter().collect();
-    let action = Action::RestoreDatabase { postgres, file: what.file.clone() };
+    let (file, identity) = (what.file.clone(), what.identity.clone());
+    let action = Action::RestoreDatabase { postgres, file, identity };
     Some(plan.add(action, "from the archive", ready))
 }
 

@@ -18,7 +18,7 @@ pub mod table;
 pub mod terminal;
 mod ticker;
 mod tty;
-mod words;
+pub(crate) mod words;
 
 use std::sync::Arc;
 

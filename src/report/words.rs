@@ -81,6 +81,17 @@ pub(super) fn elapsed(time: Duration) -> String {
     }
 }
 
+/// How old something is, in one unit: `40s`, `5m`, `27h`, `3d`.
+pub fn age(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +108,8 @@ mod tests {
     fn times_stay_short() {
         let text = |ms| elapsed(Duration::from_millis(ms));
         assert_eq!([text(40), text(3_240), text(65_000), text(7_380_000)], ["0.0s", "3.2s", "1m 05s", "2h 03m"]);
+        let old = |seconds| age(Duration::from_secs(seconds));
+        assert_eq!([old(0), old(119), old(120), old(7199), old(7200)], ["0s", "119s", "2m", "119m", "2h"]);
+        assert_eq!([old(27 * 3600), old(172_800)], ["27h", "2d"]);
     }
 }

@@ -40,6 +40,7 @@ fn no_engine_is_a_failed_check() {
     class-archive-puppetserver  -       skipped: no engine
     class-archive-puppetdb      -       skipped: no engine
     platform-proved             -       skipped: no engine
+    backup-age                  -       skipped: no engine
 
     what to do:
       engine-reachable: start it (`sudo systemctl start docker`), install it (`sudo apt-get install docker.io`), or name another with `--host` or `--context`
@@ -87,6 +88,6 @@ fn an_unknown_check_is_refused() {
     --- stderr
     error: there is no check "disk"
 
-    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, class-archive-puppetserver, class-archive-puppetdb, platform-proved
+    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, class-archive-puppetserver, class-archive-puppetdb, platform-proved, backup-age
     "#);
 }

@@ -73,6 +73,7 @@ fn drift_stands_below_the_table() {
     SERVICE          STATE     SINCE                 PORTS  IMAGE
     demo-postgres-1  starting  2026-01-01T00:00:00Z  -      pupperware/postgres:8-0
 
+    backup: none on record
     drift: unknown: no label says which machine the platform was sized for
     --- stderr
     ");

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::history::{self, History};
-use crate::platform::{Platform, docker, turn};
+use crate::platform::{Platform, Run, docker, leftovers, turn};
+
+/// A pair of keys that guards nothing.
+const PRIVATE: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+const PUBLIC: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
 
 /// An agent from outside, whose certificate was signed by hand before the backup was made.
 struct Outsider<'p> {
@@ -67,14 +71,30 @@ fn damaged(of: &Path, name: &str, change: impl Fn(&mut Vec<u8>)) -> String {
     path.display().to_string()
 }
 
+/// The project of the throw-away platform that a run of `verify` told of.
+fn thrown_away(verify: &Run) -> String {
+    let rest = verify.stderr.split_once("restoring it as ").expect("it says what it makes").1;
+    rest.split_once(',').expect("and what becomes of it").0.to_owned()
+}
+
+/// `backup create` where only so many blocks of 512 bytes can be written: a disk that is full for this process alone.
+fn create_with_little_room(platform: &Platform) -> Run {
+    let limited = format!("trap '' XFSZ; ulimit -f 8; exec '{}' backup create", env!("CARGO_BIN_EXE_pupperware"));
+    let mut command = Command::new("sh");
+    command.current_dir(platform.folder()).args(["-c", &limited]).env("PUPPERWARE_PROGRESS", "plain");
+    Run::of(command.output().unwrap(), &["backup create, without room"])
+}
+
 /// Intent: everything of a platform is lost, and comes back from one file: the same CA, the same signed certificates, the
 /// same reports; agents never notice. A restore that is killed half-way is finished by the same command, and by no other.
-/// Archives that are not whole change nothing.
+/// Archives that are not whole change nothing, nor does a full disk. The age of the last good one is known.
 #[test]
 fn a_platform_comes_back_from_its_backup() {
     let Some(_turn) = turn() else { return };
-    let platform = Platform::new(history::CONFIGURATION);
+    let platform = Platform::new(&format!("backup: {{ keep: 9, max_age: 26h }}\n{}", history::CONFIGURATION));
+    let configuration = std::fs::read_to_string(platform.folder().join("pupperware.yaml")).unwrap();
     platform.up();
+    platform.ok(&["doctor", "--check", "backup-age"]).says("warning").says("no good backup is on record");
     let outsider = Outsider::enrol(&platform);
     let history = History::make(&platform);
     let report = platform.node(&outsider.certname)["latest_report_hash"].clone();
@@ -84,14 +104,20 @@ fn a_platform_comes_back_from_its_backup() {
     std::fs::create_dir(&leftover).unwrap();
     std::fs::write(leftover.join(format!("{}-20261121T000000Z.pupperware.partial", platform.project)), "x").unwrap();
     let touched = platform.touched("puppetserver");
-    platform.ok(&["backup", "create"]).says(".pupperware (").says("not in it: puppetdb-data");
+    create_with_little_room(&platform).expect(1).says("cannot write").says("free some space there");
+    assert!(archives(&platform).is_empty(), "a backup without room leaves nothing: {:?}", archives(&platform));
+    platform.ok(&["backup", "create", "--prune"]).says(".pupperware (").says("not in it: puppetdb-data");
     assert_eq!(platform.touched("puppetserver"), touched, "it serves meanwhile");
     let files = archives(&platform);
     assert_eq!(files.len(), 1, "what a killed run left is swept: {files:?}");
     let file = files[0].display().to_string();
     platform.ok(&["backup", "list", "-o", "json"]).says("\"complete\": true");
-    platform.ok(&["backup", "verify", &file, "-o", "json"]).says("\"proved\": true");
-    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", "name=pwverify-"]), "", "what was thrown away is gone");
+    let last = platform.status()["backup"].clone();
+    assert_eq!((last["file"].as_str(), &last["verified_at"]), (Some(file.as_str()), &serde_json::Value::Null));
+    let verified = platform.ok(&["backup", "verify", &file, "-o", "json"]).says("\"proved\": true");
+    assert_eq!(leftovers(&thrown_away(&verified)), [""; 0], "what was thrown away is gone");
+    assert!(platform.status()["backup"]["verified_at"].is_string(), "{:#}", platform.status());
+    platform.ok(&["doctor", "--check", "backup-age"]).says("the last good backup is");
 
     // What is not whole, or of somebody else, changes nothing.
     let cut = damaged(&files[0], "cut.pupperware", |bytes| bytes.truncate(bytes.len() / 2));
@@ -121,10 +147,26 @@ fn a_platform_comes_back_from_its_backup() {
     assert_eq!(archives(&platform).len(), 4, "one more, of what was there before");
     platform.ok(&["up"]).says("nothing to do");
 
-    // The disaster: nothing is left but the file, not even the configuration.
+    // Encrypted, it is written and read back without the private key, and is put back with it only.
+    let key = platform.folder().join("key.txt");
+    std::fs::write(&key, PRIVATE).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let sealed = platform.folder().join("sealed.pupperware").display().to_string();
+    platform.ok(&["backup", "create", "--recipient", PUBLIC, "--to", &sealed]).says(", encrypted)");
+    platform.run(&["--yes", "backup", "restore", &sealed]).expect(2).says(&format!("is encrypted for {PUBLIC}"));
+    let identity = ["--identity", &key.display().to_string()].map(String::from);
+    let restore = ["backup", "restore", &sealed, &identity[0], &identity[1]];
+
+    // The disaster: nothing is left but the file and its key, not even the configuration. The first try finds no room.
     platform.ok(&["--yes", "down", "--destroy-data", "ALL"]);
     std::fs::remove_file(platform.folder().join("pupperware.yaml")).unwrap();
-    platform.ok(&["backup", "restore", &file]).says("comes from the backup").says("is back as of");
+    let (ca_volume, tiny) = (platform.volume("ca"), ["--opt", "type=tmpfs", "--opt", "device=tmpfs"]);
+    docker(&[&["volume", "create"][..], &tiny, &["--opt", "o=size=4k", &ca_volume]].concat());
+    platform.run(&restore).expect(1).says("volume ca cannot be put back").says("free some space where the engine");
+    docker(&["volume", "rm", &ca_volume]);
+    platform.run(&["--project", &platform.project, "up"]).expect(6).says("half-restored").says(&identity.join(" "));
+    platform.ok(&restore).says("comes from the backup").says("is back as of");
+    assert_eq!(std::fs::read_to_string(platform.folder().join("pupperware.yaml")).unwrap(), configuration);
     assert!(outsider.runs(), "with its old certificate");
     assert_eq!((platform.ca(), signed(&platform)), (ca, list));
     let reports = format!("[\"=\", \"hash\", {report}]");

@@ -219,15 +219,24 @@ impl Platform {
     }
 
     fn leftovers(&self) -> Vec<String> {
-        let filter = format!("label=dev.pupperware.project={}", self.project);
-        let list = |kind: &str, arguments: &[&str]| {
-            let mut all = vec![kind, "ls"];
-            all.extend(arguments);
-            all.extend(["--quiet", "--filter", &filter]);
-            self.docker(&all).lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>()
-        };
-        [list("container", &["--all"]), list("volume", &[]), list("network", &[])].concat()
+        left_of(&self.project, |arguments| self.docker(arguments))
     }
+}
+
+/// Everything on the machine's own engine that is of a project.
+pub fn leftovers(project: &str) -> Vec<String> {
+    left_of(project, docker)
+}
+
+fn left_of(project: &str, docker: impl Fn(&[&str]) -> String) -> Vec<String> {
+    let filter = format!("label=dev.pupperware.project={project}");
+    let list = |kind: &str, arguments: &[&str]| {
+        let mut all = vec![kind, "ls"];
+        all.extend(arguments);
+        all.extend(["--quiet", "--filter", &filter]);
+        docker(&all).lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>()
+    };
+    [list("container", &["--all"]), list("volume", &[]), list("network", &[])].concat()
 }
 
 impl Drop for Platform {
@@ -292,7 +301,8 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(output: Output, arguments: &[&str]) -> Self {
+    /// From its output.
+    pub fn of(output: Output, arguments: &[&str]) -> Self {
         Run {
             arguments: arguments.join(" "),
             code: output.status.code(),

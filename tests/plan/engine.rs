@@ -10,7 +10,7 @@ use pupperware::desired::{Desired, hash, labels};
 use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
 use pupperware::engine::reference;
 use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
-use pupperware::observed::record::{Deployed, Issued, Proof, Record, Restoring, Upgrading};
+use pupperware::observed::record::{BackedUp, Deployed, Issued, Proof, Record, Restoring, Upgrading};
 use pupperware::observed::{Container, Observed};
 use pupperware::plan::{Action, Plan, reconcile};
 use pupperware::puppet::inventory::{Counts, Inventory};
@@ -383,8 +383,9 @@ impl Engine {
             Action::PushCrl { primary, copy } | Action::VerifyRefusal { primary, copy, .. } => {
                 assert!(self.container(primary).running() && self.container(&copy.container).running());
             }
-            Action::MarkRestore { file, only, .. } => {
-                let restoring = Restoring { file: file.clone(), only: only.clone(), serial: None };
+            Action::MarkRestore { file, identity, only, .. } => {
+                let identity = identity.as_ref().map(|path| path.display().to_string());
+                let restoring = Restoring { file: file.clone(), identity, only: only.clone(), serial: None };
                 self.record(|record| record.restoring = Some(restoring));
             }
             Action::RestoreVolume { key, task, .. } => {
@@ -456,6 +457,18 @@ impl Engine {
                 let mounts = source.task.mounts.iter();
                 assert_eq!(mounts.count(), source.volumes.len());
             }
+            Action::RecordBackup { file } => {
+                let backup = BackedUp { file: file.clone(), finished_at: self.now(), verified_at: None };
+                self.record(|record| record.backup = Some(backup));
+            }
+            Action::RecordVerification { .. } => {
+                let now = self.now();
+                self.record(|record| record.backup.as_mut().expect("it is the last one").verified_at = Some(now));
+            }
+            Action::PlaceConfiguration { .. } => assert!(
+                self.observed.record.as_ref().is_some_and(|r| r.restoring.is_some()),
+                "a configuration comes back with its platform"
+            ),
             Action::MakeBase { .. } | Action::RunAgent { .. } | Action::DeactivateNode { .. } => {}
         }
     }

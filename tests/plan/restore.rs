@@ -27,6 +27,8 @@ fn everything() -> Restoration {
     ];
     Restoration {
         file: FILE.into(),
+        identity: None,
+        configuration: None,
         volumes: volumes.map(String::from).to_vec(),
         database: true,
         only: vec![],
@@ -61,6 +63,7 @@ fn a_backup_is_one_step_while_everything_serves() {
     let plan = backup(&desired, &engine.observed, &order).unwrap();
     assert_snapshot!(text(&desired, &plan), @r#"
       0  write file /srv/demo.pupperware  (asked for)
+      1  remember backup  (so that its age is known)  after 0
     "#);
     let Action::WriteBackup { source } = &plan.steps[0].action else { panic!("another step") };
     assert_eq!(
@@ -79,6 +82,46 @@ fn a_backup_is_one_step_while_everything_serves() {
     assert!(source.task.mounts.iter().all(|m| m.read_only), "a backup changes nothing");
     let left: Vec<&str> = source.left_out.iter().map(|l| l.what.as_str()).collect();
     assert_eq!(left, ["puppetdb-data", "puppetserver-config"]);
+}
+
+#[test]
+fn what_stays_outside_is_named() {
+    let (desired, engine) = running("");
+    let beside = vec![("puppetserver.autosign_policy".to_owned(), "./policy".to_owned())];
+    let order = Order { file: FILE.into(), code_dir: Some("/srv/code".into()), beside, ..Order::default() };
+    let plan = backup(&desired, &engine.observed, &order).unwrap();
+    let Action::WriteBackup { source } = &plan.steps[0].action else { panic!("another step") };
+    let left: Vec<String> = source.left_out.iter().map(|l| format!("{}: {}", l.what, l.why)).collect();
+    assert_eq!(
+        left[2..],
+        [
+            "code: code.dir is a directory of the host: /srv/code",
+            "puppetserver.autosign_policy: a file of the host: ./policy"
+        ]
+    );
+}
+
+#[test]
+fn the_last_backup_is_on_record_and_outlives_down() {
+    let (desired, mut engine) = running("");
+    let order = Order { file: FILE.into(), ..Order::default() };
+    engine.carry_out(&backup(&desired, &engine.observed, &order).unwrap());
+    let last = |engine: &Engine| engine.observed.record.clone().unwrap().backup.expect("it is on record");
+    let finished_at = last(&engine).finished_at;
+    assert!(reconcile(&desired, &engine.observed).unwrap().is_empty(), "nothing of the platform changed");
+    engine.carry_out(&pupperware::plan::down(&engine.observed.clone(), &[]).unwrap());
+    engine.up(&desired);
+    assert_eq!(last(&engine).finished_at, finished_at);
+
+    assert!(backup::verified(&engine.observed, "2026-01-01T00:00:00Z").is_empty(), "another one was verified");
+    let plan = backup::verified(&engine.observed, &finished_at);
+    assert_snapshot!(text(&desired, &plan), @r#"
+      0  remember backup  (it was restored elsewhere, and proved)
+    "#);
+    engine.carry_out(&plan);
+    assert!(last(&engine).verified_at.is_some());
+    engine.carry_out(&backup(&desired, &engine.observed, &order).unwrap());
+    assert_eq!(last(&engine).verified_at, None, "a new one was not verified yet");
 }
 
 #[test]
@@ -258,6 +301,37 @@ fn refusals_name_the_next_command() {
     exit 6: there is no platform demo to put a part of /srv/demo.pupperware into
     hint: leave out `--only` to put everything back
     "#);
+}
+
+/// Nothing is written before the user said yes, and the mark stays until it is.
+#[test]
+fn the_configuration_comes_back_with_the_rest() {
+    let desired = platform("");
+    let mut engine = Engine::with_images(&desired);
+    engine.lock();
+    let configuration = Some(("/srv/pupperware.yaml".into(), "project: demo\n".into()));
+    let plan = planned(&desired, &engine.observed, &Restoration { configuration, ..everything() });
+    let placed = at(&plan, "place_configuration", "/srv/pupperware.yaml");
+    assert!(after(&plan, placed, at(&plan, "mark_restore", "record")));
+    assert!(after(&plan, at(&plan, "finish_restore", "record"), placed));
+    engine.carry_out(&plan);
+    assert!(reconcile(&desired, &engine.observed).unwrap().is_empty());
+}
+
+/// The hint is the whole command: without the key it would only be refused again.
+#[test]
+fn an_interrupted_restore_names_its_key() {
+    let desired = platform("");
+    let mut engine = Engine::with_images(&desired);
+    engine.lock();
+    let what = Restoration { identity: Some("/root/key.txt".into()), ..everything() };
+    let plan = planned(&desired, &engine.observed, &what);
+    engine.apply(&plan.steps[at(&plan, "mark_restore", "record")].action);
+    let refused = reconcile(&desired, &engine.observed).unwrap_err();
+    assert_eq!(
+        refused.hint.as_deref(),
+        Some("finish it with `pupperware backup restore /srv/demo.pupperware --identity /root/key.txt --as demo`")
+    );
 }
 
 /// It is served as it was: its repository may be gone, and today's branches are not what was backed up.

@@ -4,7 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::backup::{LeftOut, Manifest, Writer, folder};
+use age::secrecy::ExposeSecret;
+
+use crate::backup::{Keys, LeftOut, Manifest, Writer, folder};
+use crate::config::types::{AgeRecipient, Setting};
 use crate::error::Kind;
 
 fn manifest() -> Manifest {
@@ -16,6 +19,7 @@ fn manifest() -> Manifest {
         program: "0.1.0".into(),
         started_at: "2026-11-21T00:00:00Z".into(),
         finished_at: "2026-11-21T00:00:01Z".into(),
+        encrypted_for: vec![],
         packages: std::collections::BTreeMap::new(),
         members: vec![],
         left_out: vec![LeftOut { what: "code".into(), why: "a directory".into() }],
@@ -50,17 +54,47 @@ fn packed(entries: &[Entry]) -> Vec<u8> {
 
 /// An archive of these members.
 fn archive(members: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, PathBuf) {
+    archive_for(members, &[], manifest())
+}
+
+/// The same, encrypted, and with another manifest.
+fn archive_for(
+    members: &[(&str, Vec<u8>)],
+    recipients: &[AgeRecipient],
+    manifest: Manifest,
+) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demo-20261121T000000Z.pupperware");
-    let mut writer = Writer::create(&path).unwrap();
+    let mut writer = Writer::create(&path, recipients).unwrap();
     for (name, content) in members {
-        let mut member = writer.member(name).unwrap();
+        let mut member = writer.member_at((*name).to_owned()).unwrap();
         member.write_all(content).unwrap();
         member.done().unwrap();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(writer.finish(manifest(), async |_| Ok(()))).unwrap();
+    let judge = async |path: &Path, keys: Keys| {
+        let mut archive = Archive::open(path)?;
+        archive.unlock(keys).and_then(|()| whole(&archive, &mut |_, _| {}))
+    };
+    // What is hostile is judged by the test.
+    let trusting = async |_: &Path, _: Keys| Ok(());
+    let finished = if recipients.is_empty() {
+        runtime.block_on(writer.finish(manifest, trusting))
+    } else {
+        runtime.block_on(writer.finish(manifest, judge))
+    };
+    finished.unwrap();
     (folder, path)
+}
+
+/// A private key in a file of its own, and its public half.
+fn key(folder: &tempfile::TempDir, name: &str) -> (PathBuf, AgeRecipient) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let identity = age::x25519::Identity::generate();
+    let path = folder.path().join(name);
+    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+    file.write_all(identity.to_string().expose_secret().as_bytes()).unwrap();
+    (path, AgeRecipient::parse(&identity.to_public().to_string()).unwrap())
 }
 
 /// A dump that cannot be compressed, so that only its checksum tells that a byte of it changed.
@@ -160,11 +194,77 @@ fn what_a_killed_run_left_is_swept_and_nothing_else() {
     for file in [&leftover, &of_another] {
         std::fs::write(file, "x").unwrap();
     }
-    let writing = Writer::create(&folder.path().join("demo-20261122T000000Z.pupperware")).unwrap();
+    let writing = Writer::create(&folder.path().join("demo-20261122T000000Z.pupperware"), &[]).unwrap();
     folder::sweep(folder.path(), "demo").unwrap();
     assert!(!leftover.exists() && of_another.exists() && path.exists());
     assert!(writing.partial().exists(), "another run is at it");
     let partial = writing.partial().to_owned();
     drop(writing);
     assert!(!partial.exists(), "what was given up is gone");
+}
+
+#[test]
+fn an_encrypted_one_is_opened_by_its_key_and_listed_without() {
+    let keys = tempfile::tempdir().unwrap();
+    let ((mine, recipient), (other, _)) = (key(&keys, "mine"), key(&keys, "other"));
+    let members = [("volumes/ca.tar.zst.age", packed(&CA)), ("database/puppetdb.dump.zst.age", dump())];
+    let (_folder, path) = archive_for(&members, &[recipient.clone()], manifest());
+    let mut archive = Archive::open(&path).unwrap();
+    assert_eq!(archive.manifest.encrypted_for, [recipient.clone()]);
+    assert_eq!(archive.manifest.volumes().collect::<Vec<_>>(), ["ca"]);
+    checksums(&archive).unwrap();
+    let stored = std::fs::read(&path).unwrap();
+    assert!(!stored.windows(5).any(|w| w == b"PGDMP"));
+
+    let missing = archive.unlock(Keys::default()).unwrap_err();
+    assert_eq!(missing.kind, Kind::Usage);
+    assert!(missing.what.ends_with(&format!("is encrypted for {recipient}")), "{missing}");
+    assert_eq!(missing.hint.as_deref(), Some("give the file with the private key with `--identity FILE`"));
+    let wrong = archive.unlock(Keys::read(&other).unwrap()).unwrap_err();
+    assert!(wrong.what.starts_with("no given key opens") && wrong.what.contains(&recipient.to_string()), "{wrong}");
+
+    archive.unlock(Keys::read(&mine).unwrap()).unwrap();
+    whole(&archive, &mut |_, _| {}).unwrap();
+    let mut back = vec![];
+    archive.content(archive.manifest.member(&Content::Database).unwrap()).unwrap().read_to_end(&mut back).unwrap();
+    assert_eq!(back, dump());
+}
+
+/// With the key, every byte that is changed and every end that is missing is noticed in an encrypted one as well.
+#[test]
+fn no_damage_of_an_encrypted_one_goes_unnoticed() {
+    let keys = tempfile::tempdir().unwrap();
+    let (mine, recipient) = key(&keys, "mine");
+    let (folder, path) = archive_for(&[("volumes/ca.tar.zst.age", packed(&CA))], &[recipient], manifest());
+    let bytes = std::fs::read(&path).unwrap();
+    let broken = folder.path().join("broken.pupperware");
+    let judged = |content: &[u8]| {
+        std::fs::write(&broken, content).unwrap();
+        let mut archive = Archive::open(&broken)?;
+        archive.unlock(Keys::read(&mine)?)?;
+        whole(&archive, &mut |_, _| {})
+    };
+    judged(&bytes).unwrap();
+    for at in (0..bytes.len()).step_by(13).filter(|at| bytes[*at] != 0) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert!(judged(&damaged).is_err(), "byte {at} of {} changed", bytes.len());
+        assert!(judged(&bytes[..at]).is_err(), "{at} of {} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn what_is_not_encrypted_has_no_place_among_what_is() {
+    let (_folder, path) = archive(&[("volumes/code.tar.zst", vec![]), ("volumes/ca.tar.zst.age", packed(&CA))]);
+    assert!(judged(&path).unwrap_err().what.contains("not encrypted as its manifest says"));
+}
+
+/// What may be in a newer format, nobody here can know.
+#[test]
+fn a_newer_format_is_told_before_anything_else_is_found_strange() {
+    let newer = Manifest { schema_version: 2, ..manifest() };
+    let (_folder, path) = archive_for(&[("eyaml/keys.tar.zst", vec![])], &[], newer);
+    let refused = Archive::open(&path).unwrap_err();
+    assert_eq!(refused.kind, Kind::Refused);
+    assert!(refused.what.ends_with("cannot be used: it was made by a newer pupperware"), "{refused}");
 }

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use crate::backup::{LeftOut, folder, show_bytes};
+use crate::backup::{Keys, LeftOut, folder, show_bytes};
 use crate::cli::backup::BackupListArgs;
 use crate::cli::global::GlobalArgs;
 use crate::commands::context::{Context, Extra};
+use crate::config::types::AgeRecipient;
 use crate::error::Result;
 use crate::report::Report;
 use crate::report::output::{Document, Tabular, print_data};
@@ -29,12 +30,16 @@ struct Row {
     finished_at: Option<String>,
     stored_bytes: u64,
     bytes: Option<u64>,
+    /// The public keys that it is encrypted for; none when it is not encrypted.
+    encrypted_for: Vec<AgeRecipient>,
+    /// Whether the keys of `--identity` open it; nothing when none were given or none is needed.
+    opens: Option<bool>,
     left_out: Vec<LeftOut>,
 }
 
 impl Tabular for Backups {
     fn table(&self) -> Table {
-        let mut table = Table::new(["FILE", "STATE", "PROJECT", "RELEASE", "FINISHED", "SIZE"]);
+        let mut table = Table::new(["FILE", "STATE", "PROJECT", "RELEASE", "FINISHED", "SIZE", "ENCRYPTED"]);
         for row in &self.backups {
             let (word, tone) = if row.complete { ("complete", Tone::Good) } else { ("BROKEN", Tone::Bad) };
             let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
@@ -46,6 +51,12 @@ impl Tabular for Backups {
                 text(&row.release).into(),
                 finished.split('.').next().unwrap_or_default().into(),
                 show_bytes(row.stored_bytes).into(),
+                match (row.encrypted_for.is_empty(), row.opens) {
+                    (true, _) => "-".into(),
+                    (false, None) => "yes".into(),
+                    (false, Some(true)) => "yes, opened".into(),
+                    (false, Some(false)) => Cell::toned("yes, for another key", Tone::Warn),
+                },
             ]);
         }
         table
@@ -56,7 +67,13 @@ impl Tabular for Backups {
 pub(super) fn run(global: &GlobalArgs, args: &BackupListArgs, report: &Report) -> Result<u8> {
     let context = Context::new(global, &Extra::default(), report)?;
     let folder = super::folder_or_default(&context, args.dir.as_deref())?;
-    let rows = folder::archives(&folder)?.into_iter().map(|(path, archive)| {
+    let keys = args.identity.as_deref().map(Keys::read).transpose()?;
+    let rows = folder::archives(&folder)?.into_iter().map(|(path, mut archive)| {
+        let encrypted = archive.as_ref().is_ok_and(|a| a.manifest.encrypted());
+        let opens = match (&mut archive, keys.clone().filter(|_| encrypted)) {
+            (Ok(archive), Some(keys)) => Some(archive.unlock(keys).is_ok()),
+            _ => None,
+        };
         let manifest = archive.as_ref().ok().map(|a| a.manifest.clone());
         Row {
             file: path.display().to_string(),
@@ -67,6 +84,8 @@ pub(super) fn run(global: &GlobalArgs, args: &BackupListArgs, report: &Report) -
             finished_at: manifest.as_ref().map(|m| m.finished_at.clone()),
             stored_bytes: path.metadata().map(|m| m.len()).unwrap_or_default(),
             bytes: manifest.as_ref().map(|m| m.members.iter().map(|m| m.bytes).sum()),
+            encrypted_for: manifest.as_ref().map(|m| m.encrypted_for.clone()).unwrap_or_default(),
+            opens,
             left_out: manifest.map(|m| m.left_out).unwrap_or_default(),
         }
     });

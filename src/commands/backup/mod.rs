@@ -4,6 +4,7 @@ mod create;
 mod list;
 mod prune;
 mod restore;
+mod schedule;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use super::context::Context;
 use crate::backup::folder;
 use crate::cli::backup::{BackupArgs, BackupCommand};
 use crate::cli::global::GlobalArgs;
+use crate::config::Config;
+use crate::config::model::ControlRepo;
 use crate::error::{Error, Result};
 use crate::plan::backup::Order;
 use crate::report::Report;
@@ -24,6 +27,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &BackupArgs, report: &Report)
         BackupCommand::Verify(args) => verify::run(global, args, report).await,
         BackupCommand::Restore(args) => restore::run(global, args, report).await,
         BackupCommand::Prune(args) => prune::run(global, args, report),
+        BackupCommand::Schedule(args) => schedule::run(global, args, report),
     }
 }
 
@@ -54,7 +58,23 @@ pub(super) fn order(context: &Context, to: Option<&Path>) -> Result<Order> {
         file: absolute(&target)?,
         config: settings.config_file.as_deref().map(absolute).transpose()?,
         code_dir: settings.config.code.dir.as_ref().map(|d| d.display().to_string()),
+        beside: beside(&settings.config),
+        recipients: settings.config.backup.recipients.clone(),
     })
+}
+
+/// Files of this machine that the configuration names and no volume holds: setting, path.
+fn beside(config: &Config) -> Vec<(String, String)> {
+    let policy = config.puppetserver.autosign_policy.as_ref().map(ToString::to_string);
+    let repo = config.code.control_repo.as_ref();
+    let of_repo = |file: fn(&ControlRepo) -> Option<&PathBuf>| repo.and_then(file).map(|p| p.display().to_string());
+    let all = [
+        ("puppetserver.autosign_policy", policy),
+        ("code.control_repo.ssh_key", of_repo(|r| r.ssh_key.as_ref())),
+        ("code.control_repo.token", of_repo(|r| r.token.as_ref())),
+        ("code.control_repo.known_hosts", of_repo(|r| r.known_hosts.as_ref())),
+    ];
+    all.into_iter().filter_map(|(setting, path)| Some((setting.to_owned(), path?))).collect()
 }
 
 /// A path that means the same from everywhere, as text: it goes into plans and records.

@@ -1,11 +1,9 @@
 //! `backup restore`.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
-use crate::backup::{Archive, Content, Manifest, check, show_bytes};
+use crate::backup::{Archive, Content, Keys, Manifest, check, show_bytes};
 use crate::cli::backup::BackupRestoreArgs;
 use crate::cli::global::GlobalArgs;
 use crate::commands::change::{self, Change, Outcome, confirm};
@@ -16,18 +14,24 @@ use crate::observed::Observed;
 use crate::plan::{self, Restoration};
 use crate::release::{self, Lineage};
 use crate::report::{Report, terminal};
-use crate::settings::Origin;
+use crate::settings::{self, Origin, Restored};
 
 /// Puts a platform back.
 pub(super) async fn run(global: &GlobalArgs, args: &BackupRestoreArgs, report: &Report) -> Result<u8> {
-    let archive = whole(&args.file, report)?;
+    let archive = whole(&args.file, args.identity.as_deref(), report)?;
     let manifest = &archive.manifest;
-    let context = context(global, args, &archive, report)?;
+    let (context, restored) = context(global, args, &archive, report)?;
     let platform = platform(&context, manifest).await?;
-    let mut what = restoration(&archive, &args.only)?;
+    let mut what = restoration(&archive, args.identity.as_deref(), &args.only)?;
     if !args.no_safety_backup {
-        what.safety = Some(super::order(&context, None)?);
+        let mut safety = super::order(&context, None)?;
+        if restored.is_some() {
+            // The configuration is the archive's, and not of what is there now.
+            (safety.config, safety.code_dir, safety.beside) = (None, None, vec![]);
+        }
+        what.safety = Some(safety);
     }
+    what.configuration = restored.map(|restored| (restored.path, restored.text));
     let plan = |observed: &Observed| plan::restore(&platform.desired, observed, &what);
     let first = plan(&platform.observed)?;
     let asked: BTreeSet<String> = plan::losses(&first).into_iter().collect();
@@ -54,17 +58,24 @@ pub(super) async fn run(global: &GlobalArgs, args: &BackupRestoreArgs, report: &
         }
     };
     if let Outcome::Done(_) = change::run(&context, &change, &args.change, &platform.observed, under_lock).await? {
+        if let Some((path, _)) = &what.configuration {
+            context.report.note(format!("{} comes from the backup", path.display()));
+        }
+        for left_out in manifest.left_out.iter().filter(|_| args.only.is_empty()) {
+            context.report.note(format!("not in the backup: {} ({})", left_out.what, left_out.why));
+        }
         terminal::out(&format!("{} is back as of {}, and proved\n", context.project(), manifest.finished_at))?;
     }
     Ok(0)
 }
 
-/// An archive that is whole to its last byte.
+/// An archive that is whole to its last byte, and open.
 ///
 /// # Errors
-/// It is not.
-pub(super) fn whole(file: &Path, report: &Report) -> Result<Archive> {
+/// It is not whole, or no key opens it.
+pub(super) fn whole(file: &Path, identity: Option<&Path>, report: &Report) -> Result<Archive> {
     let mut archive = Archive::open(file)?;
+    archive.unlock(identity.map(Keys::read).transpose()?.unwrap_or_default())?;
     archive.path = super::absolute(file)?.into();
     let stored: u64 = archive.manifest.members.iter().map(|m| m.stored_bytes).sum();
     report.note(format!("checking {} ({})", file.display(), show_bytes(stored)));
@@ -72,42 +83,43 @@ pub(super) fn whole(file: &Path, report: &Report) -> Result<Archive> {
     Ok(archive)
 }
 
-/// Settings for the project that is restored: the one that was named, else the archive's.
-fn context(global: &GlobalArgs, args: &BackupRestoreArgs, archive: &Archive, report: &Report) -> Result<Context> {
-    let of = |project: &str| GlobalArgs { project: Some(project.to_owned()), ..global.clone() };
-    if let Some(name) = &args.as_project {
-        return Context::new(&of(name), &Extra::default(), report);
-    }
+/// Settings for the project that is restored: the one that was named, else the archive's. Where there is no
+/// configuration, the archive's counts, and is written for whoever comes next; a part is put into a platform that is
+/// there, with the configuration that it has.
+fn context(
+    global: &GlobalArgs,
+    args: &BackupRestoreArgs,
+    archive: &Archive,
+    report: &Report,
+) -> Result<(Context, Option<Restored>)> {
     let theirs = &archive.manifest.project;
-    let mut context = Context::new(global, &Extra::default(), report)?;
-    // A part is put into a platform that is there, with the configuration that it has.
-    if context.settings.config_file.is_none() && args.only.is_empty() && !args.change.dry_run {
-        put_configuration_back(&context, archive)?;
-        // Keys and scripts that it names are not in the archive; `up` asks for them. A code directory has to be there.
-        context = Context::new(global, &Extra { elsewhere: true, ..Extra::default() }, report)?;
-        if context.settings.config.code.dir.is_some() {
-            context = Context::new(global, &Extra::default(), report)?;
-        }
+    let of = |project: &str| GlobalArgs { project: Some(project.to_owned()), ..global.clone() };
+    let asked = args.as_project.as_deref().map_or_else(|| global.clone(), of);
+    let here = Context::new(&asked, &Extra::default(), report)?;
+    let named = !matches!(here.settings.origins.of("project"), Origin::Default);
+    if args.as_project.is_none() && named && here.project() != theirs {
+        let (file, ours) = (args.file.display(), here.project());
+        return Err(Error::refused(format!("{file} is a backup of {theirs}, and this is {ours}"))
+            .hint(format!("restore it with `--project {theirs}`, or under another name with `--as {ours}`")));
     }
-    if context.project() == theirs {
-        return Ok(context);
+    let name = args.as_project.as_deref().unwrap_or(theirs);
+    let wanted = here.settings.config_file.is_none() && args.only.is_empty();
+    let Some(text) = archive.configuration()?.filter(|_| wanted) else {
+        let here = if here.project() == name { here } else { Context::new(&of(name), &Extra::default(), report)? };
+        return Ok((here, None));
+    };
+    let text = settings::named(&text, name).ok_or_else(|| {
+        Error::refused(format!("the pupperware.yaml of {} cannot be given the name {name}", args.file.display()))
+            .hint("write one here first, with that `project`")
+    })?;
+    let restored = Restored { path: here.folder().join("pupperware.yaml"), text };
+    // Keys and scripts that it names are not in the archive; `up` asks for them. A code directory has to be there.
+    let elsewhere = Extra { restored: Some(&restored), elsewhere: true, ..Extra::default() };
+    let mut context = Context::new(&of(name), &elsewhere, report)?;
+    if !matches!(context.settings.origins.of("code.dir"), Origin::Default) {
+        context = Context::new(&of(name), &Extra { elsewhere: false, ..elsewhere }, report)?;
     }
-    if matches!(context.settings.origins.of("project"), Origin::Default) {
-        return Context::new(&of(theirs), &Extra::default(), report);
-    }
-    Err(Error::refused(format!("{} is a backup of {theirs}, and this is {}", args.file.display(), context.project()))
-        .hint(format!("restore it with `--project {theirs}`, or under another name with `--as {}`", context.project())))
-}
-
-/// Where there is no configuration, the archive's is used, and stays for whoever comes next.
-fn put_configuration_back(context: &Context, archive: &Archive) -> Result<()> {
-    let Some(text) = archive.configuration()? else { return Ok(()) };
-    let path = context.folder().join("pupperware.yaml");
-    let cannot = |e: std::io::Error| Error::failed(format!("cannot write {}", path.display())).because(e);
-    let mut file = File::create_new(&path).map_err(cannot)?;
-    file.write_all(text.as_bytes()).map_err(cannot)?;
-    context.report.note(format!("{} comes from the backup", path.display()));
-    Ok(())
+    Ok((context, Some(restored)))
 }
 
 /// The platform that the archive is put into.
@@ -139,7 +151,11 @@ pub(super) async fn platform(context: &Context, manifest: &Manifest) -> Result<P
 ///
 /// # Errors
 /// A part is not in it.
-pub(super) fn restoration(archive: &Archive, only: &[crate::backup::Part]) -> Result<Restoration> {
+pub(super) fn restoration(
+    archive: &Archive,
+    identity: Option<&Path>,
+    only: &[crate::backup::Part],
+) -> Result<Restoration> {
     let (file, manifest) = (super::absolute(&archive.path)?, &archive.manifest);
     let mut parts = only.to_vec();
     parts.sort();
@@ -155,20 +171,67 @@ pub(super) fn restoration(archive: &Archive, only: &[crate::backup::Part]) -> Re
         return Err(Error::failed(format!("{file} holds no CA or no database")));
     }
     let database = wanted(&Content::Database);
-    Ok(Restoration { file, volumes, database, only: parts, safety: None })
+    let identity = identity.filter(|_| manifest.encrypted()).map(super::absolute).transpose()?.map(Into::into);
+    Ok(Restoration { file, identity, configuration: None, volumes, database, only: parts, safety: None })
 }
 
-/// The engine must have room for what comes; a database needs about twice its dump, for its indexes.
+/// The engine must have room for what comes.
 fn room(engine: &Engine, info: &EngineInfo, manifest: &Manifest, what: &Restoration) -> Result<()> {
+    match crate::checks::free_bytes(engine, info) {
+        Some(free) => fits(free, &info.root_dir, manifest, what),
+        None => Ok(()),
+    }
+}
+
+/// A database needs about twice its dump, for its indexes.
+fn fits(free: u64, place: &str, manifest: &Manifest, what: &Restoration) -> Result<()> {
     let bytes = |content: &Content| manifest.member(content).map_or(0, |m| m.bytes);
     let volumes: u64 = what.volumes.iter().map(|key| bytes(&Content::Volume(key.clone()))).sum();
     let database = if what.database { bytes(&Content::Database).saturating_mul(2) } else { 0 };
     let needed = volumes.saturating_add(database).saturating_add(256 << 20);
-    let Some(free) = crate::checks::free_bytes(engine, info) else { return Ok(()) };
     if free >= needed {
         return Ok(());
     }
     let (have, need) = (show_bytes(free), show_bytes(needed));
-    Err(Error::failed(format!("{have} are free in {}, and the backup needs {need}", info.root_dir))
+    Err(Error::failed(format!("{have} are free in {place}, and the backup needs {need}"))
         .hint("free some space; `docker system df` shows what uses it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::Member;
+
+    #[test]
+    fn a_backup_that_does_not_fit_is_refused_before_anything_goes() {
+        let member = |path: &str, bytes| Member { path: path.into(), stored_bytes: 1, bytes, sha256: String::new() };
+        let manifest = Manifest {
+            schema_version: 1,
+            project: "demo".into(),
+            release: semver::Version::new(8, 0, 0),
+            channel: None,
+            program: "0.1.0".into(),
+            started_at: String::new(),
+            finished_at: String::new(),
+            encrypted_for: vec![],
+            packages: std::collections::BTreeMap::new(),
+            members: vec![member("volumes/ca.tar.zst", 1 << 20), member("database/puppetdb.dump.zst.age", 1 << 30)],
+            left_out: vec![],
+        };
+        let what = Restoration {
+            file: "x".into(),
+            identity: None,
+            configuration: None,
+            volumes: vec!["ca".into()],
+            database: true,
+            only: vec![],
+            safety: None,
+        };
+        let needed = (1 << 20) + (2 << 30) + (256 << 20);
+        assert!(fits(needed, "/var/lib/docker", &manifest, &what).is_ok());
+        let refused = fits(needed - 1, "/var/lib/docker", &manifest, &what).unwrap_err();
+        assert_eq!(refused.what, "2.4 GB are free in /var/lib/docker, and the backup needs 2.4 GB");
+        let part = Restoration { database: false, ..what };
+        assert!(fits(512 << 20, "/var/lib/docker", &manifest, &part).is_ok(), "only what is put back counts");
+    }
 }

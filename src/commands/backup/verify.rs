@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::restore::{platform, restoration, whole};
-use crate::backup::{Archive, show_bytes};
+use crate::backup::{Archive, check, show_bytes};
 use crate::cli::backup::BackupVerifyArgs;
 use crate::cli::global::GlobalArgs;
 use crate::commands::change::{self, Change};
@@ -52,7 +52,11 @@ impl Tabular for Verified {
 
 /// Verifies a backup.
 pub(super) async fn run(global: &GlobalArgs, args: &BackupVerifyArgs, report: &Report) -> Result<u8> {
-    let archive = whole(&args.file, report)?;
+    let archive = match (&args.identity, args.checksums_only) {
+        // Its checksums are of what is stored, which needs no key.
+        (None, true) => stored(&args.file, report)?,
+        (identity, _) => whole(&args.file, identity.as_deref(), report)?,
+    };
     if !args.checksums_only {
         restored(global, args, &archive, report).await?;
     }
@@ -70,6 +74,20 @@ pub(super) async fn run(global: &GlobalArgs, args: &BackupVerifyArgs, report: &R
     Ok(0)
 }
 
+/// An archive whose checksums are right; its content is looked at as well, unless it is encrypted.
+fn stored(file: &Path, report: &Report) -> Result<Archive> {
+    let archive = Archive::open(file)?;
+    if !archive.manifest.encrypted() {
+        return whole(file, None, report);
+    }
+    report.note(format!(
+        "{} is encrypted: without `--identity` its checksums tell that it is as it was written",
+        file.display()
+    ));
+    check::checksums(&archive)?;
+    Ok(archive)
+}
+
 /// Restores into a platform that nobody else knows, proves it, and takes it away whatever comes of it.
 async fn restored(global: &GlobalArgs, args: &BackupVerifyArgs, archive: &Archive, report: &Report) -> Result<()> {
     let folder = tempfile::tempdir().map_err(|e| Error::failed("cannot make a temporary directory").because(e))?;
@@ -78,36 +96,46 @@ async fn restored(global: &GlobalArgs, args: &BackupVerifyArgs, archive: &Archiv
         .map_err(|e| Error::failed(format!("cannot write {}", config.display())).because(e))?;
     let project = format!("pwverify-{}", random()?);
     report.note(format!("restoring it as {project}, which is removed afterwards"));
-    let global = GlobalArgs { project: Some(project), config: Some(config), ..global.clone() };
-    let context = anywhere(&global, folder.path(), report)?;
+    let mut theirs = GlobalArgs { config: Some(config), ..global.clone() };
+    // Whatever of what it names is on this machine. The volume `code` stands for a code directory; code from a control
+    // repository is in the archive.
+    let anywhere = Extra { elsewhere: true, ..Extra::default() };
+    theirs.project = Some(project);
+    let context = Context::new(&theirs, &anywhere, report)?;
     let mut platform = platform(&context, &archive.manifest).await?;
     for replica in &mut platform.desired.replicas {
         // The platform that it is of may hold the port.
         replica.spec.ports.clear();
     }
-    let proved = prove(&context, &platform, archive, args.timeout).await;
+    let proved = prove(&context, &platform, archive, args).await;
     let change = change(&platform);
     let all = ["ALL".to_owned()];
     let removed =
         change::locked(&context, &change, PATIENCE, args.timeout, async |o| plan::down(o, &all)).await.map(|_| ());
-    proved.and(removed)
-}
-
-/// Settings from the archive's file, whatever of what it names is on this machine. An empty directory stands for its
-/// code directory; code from a control repository is in the archive.
-fn anywhere(global: &GlobalArgs, folder: &Path, report: &Report) -> Result<Context> {
-    let context = Context::new(global, &Extra { elsewhere: true, ..Extra::default() }, report)?;
-    if context.settings.config.code.dir.is_none() {
-        return Ok(context);
+    proved.and(removed)?;
+    theirs.project = Some(archive.manifest.project.clone());
+    if let Err(error) = remember(&Context::new(&theirs, &anywhere, report)?, archive, args.timeout).await {
+        report.warn(format!("it is good, and the platform could not be told so: {error}"));
     }
-    let code = folder.join("code");
-    std::fs::create_dir_all(code.join("environments/production"))
-        .map_err(|e| Error::failed("cannot make a temporary directory").because(e))?;
-    Context::new(global, &Extra { code: Some(&code), elsewhere: true, ..Extra::default() }, report)
+    Ok(())
 }
 
-async fn prove(context: &Context, platform: &Platform, archive: &Archive, timeout: Duration) -> Result<()> {
-    let what = restoration(archive, &[])?;
+/// Tells the platform that the backup is of, when it is on this engine and this is its last one.
+async fn remember(context: &Context, archive: &Archive, timeout: Duration) -> Result<()> {
+    let finished_at = &archive.manifest.finished_at;
+    let (engine, observed) = context.observe().await?;
+    let Some(release) = observed.record.as_ref().map(|r| r.release.clone()) else { return Ok(()) };
+    if plan::backup::verified(&observed, finished_at).is_empty() {
+        return Ok(());
+    }
+    let change = Change { command: "backup verify", engine: &engine, release, channel: None };
+    let plan = async |observed: &crate::observed::Observed| Ok(plan::backup::verified(observed, finished_at));
+    change::locked(context, &change, PATIENCE, timeout, plan).await.map(|_| ())
+}
+
+async fn prove(context: &Context, platform: &Platform, archive: &Archive, args: &BackupVerifyArgs) -> Result<()> {
+    let what = restoration(archive, args.identity.as_deref(), &[])?;
+    let timeout = args.timeout;
     let change = change(platform);
     let desired = &platform.desired;
     change::locked(context, &change, PATIENCE, timeout, async |o| plan::restore(desired, o, &what)).await?;

@@ -146,6 +146,16 @@ fn platform(text: &mut Exposition, status: &Status) {
     if let Some(at) = status.proved_at.as_deref().and_then(epoch) {
         text.gauge("pupperware_proof_time_seconds", "When it was proved last, since the epoch.", &[], at);
     }
+    if let Some((backup, at)) = status.backup.as_ref().and_then(|b| Some((b, epoch(&b.finished_at)?))) {
+        text.gauge(
+            "pupperware_backup_time_seconds",
+            "When the last good backup was finished, since the epoch.",
+            &[],
+            at,
+        );
+        let help = "1 when the last good backup was restored elsewhere, and proved.";
+        text.gauge("pupperware_backup_verified", help, &[], flag(backup.verified_at.is_some()));
+    }
     for service in &status.services {
         for replica in &service.replicas {
             let labels = [("service", service.name.as_str()), ("container", replica.name.as_str())];

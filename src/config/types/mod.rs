@@ -7,6 +7,7 @@ mod amounts;
 mod names;
 mod policy;
 mod publish;
+mod recipient;
 mod repository;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
 pub use policy::AutosignPolicy;
 pub use publish::Publish;
+pub use recipient::{AgeRecipient, PRIVATE_KEY};
 pub use repository::{PASSWORD, RepositoryUrl, Transport};
 
 /// Why a text is not a value of a type.

@@ -3,6 +3,7 @@
 //! Which settings the file has is decided here, and only here: the JSON Schema and the reference are made
 //! from what this module asks for. What one value may be stands in `types`.
 
+mod backup;
 mod code_dir;
 mod control_repo;
 mod cross;
@@ -62,9 +63,10 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
     let mut top = Section::new(context, "", root);
     let project = top.read("project").unwrap_or_default();
     let track = track(&mut top);
-    let sections = ["puppetserver", "puppetdb", "postgres", "agents", "code", "images"].map(|name| top.take(name));
+    let sections =
+        ["puppetserver", "puppetdb", "postgres", "agents", "code", "backup", "images"].map(|name| top.take(name));
     top.finish();
-    let [server, db, pg, pool, source, pictures] = sections;
+    let [server, db, pg, pool, source, backups, pictures] = sections;
     Config {
         project,
         track,
@@ -73,6 +75,7 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         postgres: postgres(context, pg),
         agents: agents(context, pool),
         code: code(context, source, folder),
+        backup: backup::read(context, backups),
         images: images(context, pictures),
     }
 }

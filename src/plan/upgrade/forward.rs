@@ -106,7 +106,7 @@ fn images(plan: &mut Builder, to: &Desired, observed: &Observed) -> Vec<usize> {
     let mut ready = lifecycle::remove_tasks(plan, observed);
     let mut components: Vec<&str> = to.replicas.iter().map(|r| r.component.as_str()).collect();
     // Helpers run on it.
-    components.push("base");
+    components.push("provision");
     if to.control_repo.is_some() {
         components.push("code");
     }
