@@ -19,6 +19,9 @@ impl Action {
             Action::RecordIssued { .. } => "record_issued",
             Action::RecordRotation { .. } => "record_rotation",
             Action::RenewSecret { .. } => "renew_secret",
+            Action::MakeKeyPair { .. } => "make_key_pair",
+            Action::WithdrawTokens { .. } => "withdraw_tokens",
+            Action::ImportCa { .. } => "import_ca",
             Action::SetPassword { .. } => "set_password",
             Action::CreateContainer { .. } => "create_container",
             Action::StartContainer { .. } => "start_container",
@@ -65,11 +68,13 @@ impl Action {
             | Action::RestoreVolume { key, .. }
             | Action::PlaceFiles { key, .. } => format!("volume {key}"),
             Action::WriteBackup { source } => format!("file {}", source.file),
-            Action::SettleCa { .. } => "certificate authority".into(),
+            Action::SettleCa { .. } | Action::ImportCa { .. } => "certificate authority".into(),
             Action::RestoreDatabase { .. } => "database puppetdb".into(),
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
             Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
             Action::RenewSecret { secret, .. } => format!("secret {secret}"),
+            Action::MakeKeyPair { .. } => "key pair of eyaml".into(),
+            Action::WithdrawTokens { .. } => "one-time tokens".into(),
             Action::SetPassword { postgres } => format!("container {postgres}"),
             Action::CreateContainer { spec, .. } => format!("container {}", spec.name),
             Action::StartContainer { name, .. }
@@ -108,6 +113,7 @@ impl Action {
             | Action::RemoveRecord { .. }
             | Action::RevokeCertificate { .. }
             | Action::RemoveCertificate { .. }
+            | Action::WithdrawTokens { .. }
             | Action::DeactivateNode { .. } => Stage::Clear,
             Action::CreateNetwork { .. } | Action::CreateVolume { .. } => Stage::Foundation,
             Action::PlaceFiles { .. }
@@ -119,6 +125,8 @@ impl Action {
             | Action::PlaceToken { .. }
             | Action::RecordRotation { under_way: true, .. }
             | Action::RenewSecret { .. }
+            | Action::MakeKeyPair { .. }
+            | Action::ImportCa { .. }
             | Action::SetPassword { .. } => Stage::Credentials,
             Action::CreateContainer { .. } | Action::StartContainer { .. } | Action::WaitReady { .. } => {
                 Stage::Services

@@ -12,6 +12,7 @@ mod converge;
 mod describe;
 mod fate;
 mod images;
+mod import;
 mod issue;
 mod lifecycle;
 pub mod render;
@@ -28,9 +29,10 @@ pub use action::Action;
 pub use backup::backup;
 pub use converge::{reconcile, reissue};
 pub use images::images;
+pub use import::{Import, import};
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
 pub use restore::{Restoration, losses, restore};
-pub use rotate::rotate;
+pub use rotate::{TOKENS, rotate};
 pub use smoke::{smoke, smoke_cleanup};
 
 /// A plan: steps whose `needs` point backwards only.
