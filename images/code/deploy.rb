@@ -129,10 +129,12 @@ class Deploy
            "-o UserKnownHostsFile=#{HELD}/known_hosts", '-o GlobalKnownHostsFile=/dev/null']
     ssh << "-i #{HELD}/ssh_key" if File.exist?("#{HELD}/ssh_key")
     ENV['GIT_SSH_COMMAND'] = ssh.join(' ')
-    return unless File.exist?("#{HELD}/token")
-
+    # Both for the repository's own host only.
     host = @url[%r{\Ahttps://(?:[^/@]*@)?[^/]+}].to_s.sub(%r{//[^/@]*@}, '//')
-    system('git', 'config', '--global', "credential.#{host}.helper", '/usr/local/bin/pupperware-git-credential')
+    { 'ca' => ["http.#{host}.sslCAInfo", "#{HELD}/ca"],
+      'token' => ["credential.#{host}.helper", '/usr/local/bin/pupperware-git-credential'] }.each do |file, setting|
+      system('git', 'config', '--global', *setting) if File.exist?("#{HELD}/#{file}")
+    end
   end
 
   # Branch -> commit, from the repository itself: the quickest way to learn that it cannot be reached.

@@ -1,5 +1,7 @@
 //! `pupperware ca`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::change::ChangeArgs;
@@ -15,7 +17,8 @@ use crate::report::output::Output;
     pupperware ca list                        who waits, who is signed, until when\n  \
     pupperware ca sign web01.example.com      sign one that waits\n  \
     pupperware ca revoke web01.example.com    shut one out at once\n  \
-    pupperware ca reissue puppetdb            a new certificate for a service")]
+    pupperware ca reissue puppetdb            a new certificate for a service\n  \
+    pupperware ca import ./ca                 before the first `up`: a CA that was made elsewhere")]
 pub struct CaArgs {
     /// What to do.
     #[command(subcommand)]
@@ -33,6 +36,7 @@ pub enum CaCommand {
     Reissue(ReissueArgs),
     Crl(CrlArgs),
     Token(TokenArgs),
+    Import(ImportArgs),
 }
 
 /// List requests and certificates, with their ends.
@@ -138,6 +142,25 @@ pub struct TokenArgs {
     /// For whom.
     #[arg(value_name = "NAME")]
     pub name: CertName,
+    /// How the plan is shown or carried out.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// Bring a CA that was made elsewhere, before the first `up`.
+///
+/// The directory is as Puppet keeps a CA: ca_crt.pem (the certificate, and those above it up to the root), ca_key.pem (RSA,
+/// no passphrase, mode 0600), ca_crl.pem (a revocation list of each), and serial or inventory.txt, which tell what serial
+/// number comes next. With signed/NAME.pem, certificates of agents can be listed and revoked here. Agents that trust this
+/// CA trust the platform. A platform that has a CA keeps it.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware ca import ./ca             then `pupperware up`\n  \
+    pupperware ca import ./ca --dry-run   look at the files, and change nothing")]
+pub struct ImportArgs {
+    /// The directory with the CA's files.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
     /// How the plan is shown or carried out.
     #[command(flatten)]
     pub change: ChangeArgs,

@@ -1,5 +1,7 @@
 //! `pupperware code`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::change::ChangeArgs;
@@ -13,7 +15,8 @@ use crate::report::output::Output;
 #[command(after_long_help = "Examples:\n  \
     pupperware code deploy              every branch\n  \
     pupperware code status              which commit is served where\n  \
-    pupperware code check --node web01  whether that node's catalog compiles")]
+    pupperware code check --node web01  whether that node's catalog compiles\n  \
+    pupperware code eyaml encrypt       a value for Hiera that only Puppet Server can read")]
 pub struct CodeArgs {
     /// What to do with code.
     #[command(subcommand)]
@@ -28,6 +31,7 @@ pub enum CodeCommand {
     Status(CodeStatusArgs),
     Check(CodeCheckArgs),
     Undo(CodeUndoArgs),
+    Eyaml(EyamlArgs),
 }
 
 /// Deploy environments from the control repository.
@@ -89,4 +93,76 @@ pub struct CodeUndoArgs {
     /// How to do it.
     #[command(flatten)]
     pub change: ChangeArgs,
+}
+
+/// Encrypt values in Hiera data, with the platform's own keys.
+///
+/// The private key never leaves the engine: Puppet Server reads it, and nobody else.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware code eyaml encrypt < password.txt   print ENC[PKCS7,...]\n  \
+    pupperware code eyaml public-key               for whoever encrypts elsewhere\n  \
+    pupperware code eyaml reencrypt ./control      for the newest key pair")]
+pub struct EyamlArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: EyamlCommand,
+}
+
+/// What to do with encrypted values.
+#[derive(Debug, Clone, Subcommand)]
+#[expect(missing_docs, reason = "a comment here would replace the help text that the arguments carry")]
+pub enum EyamlCommand {
+    Encrypt(EyamlEncryptArgs),
+    PublicKey(EyamlPublicKeyArgs),
+    Reencrypt(EyamlReencryptArgs),
+}
+
+/// Encrypt a value, and print it as Hiera wants it.
+///
+/// The value comes from standard input or a file, never as an argument, which others could see. A line end at its end is
+/// left out, as Hiera does when it reads.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware code eyaml encrypt < password.txt\n  \
+    pupperware code eyaml encrypt --label profile::db::password password.txt >> data/common.yaml\n  \
+    openssl rand -hex 16 | pupperware code eyaml encrypt")]
+pub struct EyamlEncryptArgs {
+    /// The file with the value [default: standard input].
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Print a line of YAML that gives it to this key.
+    #[arg(long, value_name = "KEY")]
+    pub label: Option<String>,
+    /// Number of the key pair [default: the newest].
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pair: Option<u32>,
+}
+
+/// Print the certificate that values are encrypted for.
+///
+/// It is no secret: the `eyaml` command encrypts with it, wherever that is.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware code eyaml public-key > public_key.pkcs7.pem\n  \
+    eyaml encrypt --pkcs7-public-key=public_key.pkcs7.pem --password")]
+pub struct EyamlPublicKeyArgs {
+    /// Number of the key pair [default: the newest].
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pair: Option<u32>,
+}
+
+/// Encrypt the values in files of this machine for the newest key pair.
+///
+/// After `secrets rotate eyaml`, in a work tree of the control repository. Each value is opened and closed again inside
+/// the engine. Paths to older pairs, as in hiera.yaml, are led to the newest. When a single value cannot be opened, no
+/// file is changed.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware code eyaml reencrypt ./control              all YAML below it\n  \
+    pupperware code eyaml reencrypt data/secrets.eyaml     one file")]
+pub struct EyamlReencryptArgs {
+    /// Files, or directories whose .yaml, .yml and .eyaml files are meant.
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
 }

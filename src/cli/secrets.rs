@@ -42,13 +42,20 @@ pub struct SecretsListArgs {
 /// The database password: PostgreSQL is told while it runs, PuppetDB restarts, and the platform is proved with the new
 /// one; the old one is refused from then on. While PuppetDB restarts, catalogs fail; agents that run then try again
 /// later. A rotation that was interrupted is finished by doing it again, or by `up`.
+///
+/// eyaml: another key pair for Hiera's encrypted values. The old ones stay, so that nothing becomes unreadable; `code
+/// eyaml reencrypt` takes a control repository over to the new one. Nothing restarts.
+///
+/// tokens: one-time tokens of `ca token` that were not used yet are worth nothing any more. Nothing restarts.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware secrets rotate                       the database password\n  \
     pupperware secrets rotate puppetdb-password     the same, by its name\n  \
+    pupperware secrets rotate eyaml                 a new key pair for encrypted values\n  \
+    pupperware secrets rotate tokens                void the tokens that were not used\n  \
     pupperware secrets rotate --dry-run             what would be done")]
 pub struct SecretsRotateArgs {
-    /// The secret, as `secrets list` names it [default: the database password].
+    /// The secret: puppetdb-password, eyaml or tokens [default: the database password].
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// How the plan is shown or carried out.

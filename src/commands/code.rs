@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{self, Change, Outcome};
 use super::context::{Context, Extra};
+use super::eyaml;
 use crate::cli::change::ChangeArgs;
 use crate::cli::code::{CodeArgs, CodeCommand, CodeStatusArgs};
 use crate::cli::global::GlobalArgs;
@@ -33,6 +34,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &CodeArgs, report: &Report) -
             act(global, report, "code check", &args.change, names, |d, o| code::check(d, o, names, node)).await
         }
         CodeCommand::Status(args) => status(global, args, report).await,
+        CodeCommand::Eyaml(args) => eyaml::run(global, args, report).await,
     }
 }
 

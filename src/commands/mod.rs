@@ -13,6 +13,7 @@ mod context;
 mod doctor;
 mod down;
 mod exec;
+mod eyaml;
 mod history;
 mod images;
 mod lifecycle;

@@ -7,12 +7,13 @@ use super::context::{Context, Extra, Platform};
 use super::lifecycle::recorded;
 use crate::cli::global::GlobalArgs;
 use crate::cli::secrets::{SecretsArgs, SecretsCommand, SecretsListArgs, SecretsRotateArgs};
-use crate::desired::credentials::DATABASE_PASSWORD;
+use crate::desired::credentials::{DATABASE_PASSWORD, EYAML};
 use crate::desired::labels;
 use crate::engine::EngineError;
 use crate::engine::spec::MountSource;
 use crate::error::Result;
-use crate::plan;
+use crate::plan::{self, TOKENS};
+use crate::puppet::eyaml;
 use crate::report::output::{Document, Tabular, print_data};
 use crate::report::table::{Cell, Table, Tone};
 use crate::report::{Report, terminal};
@@ -85,17 +86,21 @@ async fn list(context: &Context, args: &SecretsListArgs) -> Result<u8> {
     // The first value is made with the volume that it is kept in.
     let state = platform.observed.volumes.get(&labels::scoped(context.project(), "state"));
     let first = record.and_then(|r| r.issued.as_ref()).and(state).and_then(|v| labels::made(&v.labels));
-    let mut secrets = Vec::new();
-    for (name, _) in &platform.desired.credentials.secrets {
+    let secret = |name: &str, copies| {
         let rotated = record.and_then(|r| r.rotated.get(name));
-        secrets.push(Secret {
-            name: name.clone(),
+        Secret {
+            name: name.to_owned(),
             made_at: rotated.cloned().or_else(|| first.map(ToOwned::to_owned)),
             rotated: rotated.is_some(),
-            rotating: record.and_then(|r| r.rotating.as_ref()) == Some(name),
-            copies: copies(&platform, name).await?,
-        });
+            rotating: record.and_then(|r| r.rotating.as_deref()) == Some(name),
+            copies,
+        }
+    };
+    let mut secrets = Vec::new();
+    for (name, _) in &platform.desired.credentials.secrets {
+        secrets.push(secret(name, copies(&platform, name).await?));
     }
+    secrets.push(secret(EYAML, pairs(&platform).await?));
     print_data(args.output, &Document::new(Secrets { project: context.project().to_owned(), secrets }))?;
     Ok(0)
 }
@@ -120,6 +125,25 @@ async fn copies(platform: &Platform, secret: &str) -> Result<Vec<Copy>, EngineEr
     Ok(copies)
 }
 
+/// The key pairs of hiera-eyaml, the newest last. Where there is none yet, the first one's place.
+async fn pairs(platform: &Platform) -> Result<Vec<Copy>, EngineError> {
+    let Some(primary) = platform.desired.primary() else { return Ok(vec![]) };
+    let (service, container) = (&primary.service, &primary.spec.name);
+    let mut pairs = Vec::new();
+    for number in 1.. {
+        let path = format!("{}/{number}/{}", eyaml::KEYS, eyaml::PRIVATE_KEY);
+        let delivered_at = platform.engine.written_at(container, &path).await?;
+        let there = delivered_at.is_some();
+        if there || number == 1 {
+            pairs.push(Copy { service: service.clone(), container: container.clone(), path, delivered_at });
+        }
+        if !there {
+            break;
+        }
+    }
+    Ok(pairs)
+}
+
 async fn rotate(context: &Context, args: &SecretsRotateArgs) -> Result<u8> {
     let platform = context.platform().await?;
     let secret = args.name.as_deref().unwrap_or(DATABASE_PASSWORD);
@@ -132,7 +156,14 @@ async fn rotate(context: &Context, args: &SecretsRotateArgs) -> Result<u8> {
     let plan = async |observed: &crate::observed::Observed| plan::rotate(&platform.desired, observed, secret);
     match change::run(context, &change, &args.change, &platform.observed, plan).await? {
         Outcome::Shown(_) | Outcome::Nothing => {}
-        Outcome::Done(_) => terminal::out(&format!("{secret} is rotated, and the platform is proved with it\n"))?,
+        Outcome::Done(_) => terminal::out(match secret {
+            EYAML => {
+                "eyaml has a new key pair, which `pupperware code eyaml encrypt` uses from now on; the old ones still open \
+                 what they did\nnext: `pupperware code eyaml reencrypt DIR` in the control repository, and a new backup\n"
+            }
+            TOKENS => "tokens that were not used are worth nothing now; `pupperware ca token NAME` makes new ones\n",
+            _ => "puppetdb-password is rotated, and the platform is proved with it\n",
+        })?,
     }
     Ok(0)
 }

@@ -124,6 +124,11 @@ pub const KEYS: &[Key] = &[
         "A file with an access token for an `https://` repository, readable for you alone. It is shown to the repository's own host only. A user name other than `pupperware` stands in the URL.",
     ),
     key(
+        "code.control_repo.ca",
+        "./git-ca.pem",
+        "A file with the certificates of the CA that an `https://` repository's host has its own from, in PEM. Unset: the public CAs that Debian trusts.",
+    ),
+    key(
         "code.control_repo.known_hosts",
         "./known_hosts",
         "A file with the SSH keys of the hosts that are trusted, as `ssh-keyscan` writes it. SSH needs it.",

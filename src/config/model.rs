@@ -163,6 +163,8 @@ pub struct ControlRepo {
     pub ssh_key: Option<PathBuf>,
     /// A file with the token, checked, absolute.
     pub token: Option<PathBuf>,
+    /// A file with the CA's certificates that the host's own is judged by, absolute; the public ones when unset.
+    pub ca: Option<PathBuf>,
     /// A file with the keys of hosts that are trusted, absolute.
     pub known_hosts: Option<PathBuf>,
     /// How long a whole deployment may take; ten minutes when unset.
@@ -265,6 +267,7 @@ impl Config {
             ("code.control_repo.url", option(repo.map(|r| &r.url))),
             ("code.control_repo.ssh_key", path(repo.and_then(|r| r.ssh_key.as_ref()))),
             ("code.control_repo.token", path(repo.and_then(|r| r.token.as_ref()))),
+            ("code.control_repo.ca", path(repo.and_then(|r| r.ca.as_ref()))),
             ("code.control_repo.known_hosts", path(repo.and_then(|r| r.known_hosts.as_ref()))),
             ("code.control_repo.timeout", option(repo.and_then(|r| r.timeout.as_ref()))),
             ("backup.keep", option(backup.keep.as_ref())),

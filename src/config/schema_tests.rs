@@ -36,7 +36,9 @@ fn yaml(path: &str, value: &str) -> String {
     text += &format!(" {value}\n");
     match path {
         "code" | "code.dir" | "code.control_repo" | "code.control_repo.url" => text,
-        "code.control_repo.token" | "code.control_repo.timeout" => text + "    url: https://git.example.com/a.git\n",
+        "code.control_repo.token" | "code.control_repo.ca" | "code.control_repo.timeout" => {
+            text + "    url: https://git.example.com/a.git\n"
+        }
         "code.control_repo.ssh_key" => text + "    url: git@git.example.com:a.git\n    known_hosts: known_hosts\n",
         path if path.starts_with("code.") => text + "    url: git@git.example.com:a.git\n",
         _ => text,
@@ -70,7 +72,7 @@ fn every_example_and_default_is_taken_by_both() {
         let after = validated.config.values().into_iter().find(|(p, _)| p == path).expect("a value").1;
         // Paths are looked at only where the file's folder is known.
         if !matches!(*path, "code.dir" | "code.control_repo.ssh_key" | "code.control_repo.token")
-            && *path != "code.control_repo.known_hosts"
+            && !matches!(*path, "code.control_repo.known_hosts" | "code.control_repo.ca")
         {
             assert_ne!(after, setting.default, "the example of {path} should not be the default");
         }

@@ -20,6 +20,9 @@ pub const SERVER_NAMES: [&str; 3] = ["puppet", "puppetserver", "localhost"];
 /// The secret that PuppetDB logs into PostgreSQL with.
 pub const DATABASE_PASSWORD: &str = "puppetdb-password";
 
+/// What `secrets` calls the key pairs of hiera-eyaml.
+pub const EYAML: &str = "eyaml";
+
 /// Everything that is issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Credentials {
@@ -33,6 +36,25 @@ pub struct Credentials {
     pub secrets: Vec<(String, u32)>,
     /// Copies of secrets: name, volume key, path, owner.
     pub copies: Vec<(String, String, String, u32)>,
+    /// Key pairs of hiera-eyaml.
+    pub eyaml: KeyPairs,
+}
+
+/// Where hiera-eyaml's key pairs are: `eyaml/NUMBER/{private,public}_key.pkcs7.pem` in a volume. The first is made with
+/// everything else; a rotation adds one, and none goes. Their originals are in the volume `state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyPairs {
+    /// Volume key.
+    pub volume: String,
+    /// Owner.
+    pub owner: u32,
+}
+
+impl KeyPairs {
+    /// The order that `pupperware-provision` makes them by: the first one, or another one, too.
+    pub fn order(&self, another: bool) -> String {
+        format!("eyaml {} {}{}", self.volume, self.owner, if another { " new" } else { "" })
+    }
 }
 
 /// A leaf certificate.
@@ -149,6 +171,7 @@ pub fn of(config: &Config, database: &str) -> Credentials {
                 (DATABASE_PASSWORD.into(), volume.into(), format!("secrets/{DATABASE_PASSWORD}"), owner)
             })
             .to_vec(),
+        eyaml: KeyPairs { volume: "puppetserver-config".into(), owner: PUPPET },
     }
 }
 
@@ -195,6 +218,7 @@ impl Credentials {
         for (name, bytes) in &self.secrets {
             lines.push(format!("secret {name} {bytes}"));
         }
+        lines.push(self.eyaml.order(false));
         lines.push(format!("ca {}", self.ca_name));
         for c in &self.certificates {
             // The certname is always among the names; what is listed are the others.

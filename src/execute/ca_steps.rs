@@ -1,7 +1,10 @@
-//! Steps that ask the CA for something: sign, revoke, forget; and tokens for its policy.
+//! Steps that ask the CA for something: sign, revoke, forget; tokens for its policy; and the import of one.
 
-use super::Context;
-use crate::engine::{Engine, ExecRequest};
+use std::path::Path;
+
+use super::{Context, steps};
+use crate::engine::spec::ContainerSpec;
+use crate::engine::{Engine, ExecRequest, FileEntry};
 use crate::error::{Error, Result};
 use crate::puppet::api::{self, Answer};
 use crate::puppet::ca;
@@ -49,6 +52,41 @@ pub(super) async fn place_token(context: &Context, primary: &str, certname: &str
     };
     run(&context.engine, &request, "the token's hash cannot be written").await?;
     Ok(())
+}
+
+/// Takes away the hashes of all tokens that were not used, and tells how many they were.
+pub(super) async fn withdraw_tokens(context: &Context, primary: &str) -> Result<Option<String>> {
+    const SCRIPT: &str = "d=/var/lib/puppetserver/autosign-tokens; [ ! -d \"$d\" ] || \
+                          find \"$d\" -type f -delete -printf '.\\n'";
+    let request = ExecRequest {
+        container: primary.into(),
+        command: ["sh", "-euc", SCRIPT].map(String::from).to_vec(),
+        ..ExecRequest::default()
+    };
+    let count = run(&context.engine, &request, "the tokens' hashes cannot be removed").await?.lines().count();
+    Ok(Some(format!("{count} that were not used")))
+}
+
+/// Puts a CA from elsewhere into its volume, after OpenSSL has had a look at it.
+pub(super) async fn import(
+    context: &Context,
+    task: &ContainerSpec,
+    serial: &str,
+    files: &[FileEntry],
+    key: &Path,
+) -> Result<()> {
+    let content =
+        std::fs::read_to_string(key).map_err(|e| Error::failed(format!("cannot read {}", key.display())).because(e))?;
+    let mut files = files.to_vec();
+    files.push(FileEntry { path: ".import/ca_key.pem".into(), content, owner: (0, 0), mode: 0o600 });
+    match steps::provision(context, task, Some(("ca", &files)), &format!("import {serial}\n"), &[]).await? {
+        (0, _) => Ok(()),
+        (4, lines) => Err(Error::refused("there is another CA already, and it stays as it is")
+            .details(lines)
+            .hint("`pupperware up` starts a platform with the CA that is there")),
+        (5, lines) => Err(Error::usage("this CA cannot be used, and nothing was imported").details(lines)),
+        (code, lines) => Err(Error::failed(format!("the CA could not be imported (exit code {code})")).details(lines)),
+    }
 }
 
 /// Asks Puppet Server's API in the primary's container. `body` comes with its content type.

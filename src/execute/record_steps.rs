@@ -45,12 +45,14 @@ pub(super) async fn proved(context: &Context, certname: &str) -> Result<()> {
     replace(context, &observed, &record).await
 }
 
-/// Remembers that a secret is being rotated; or that this is over, and when.
+/// Remembers that a secret is being rotated; or that this is over, and when. Another one's mark stays.
 pub(super) async fn rotation(context: &Context, secret: &str, under_way: bool) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
-    record.rotating = under_way.then(|| secret.to_owned());
-    if !under_way {
+    if under_way {
+        record.rotating = Some(secret.to_owned());
+    } else {
+        record.rotating.take_if(|other| *other == secret);
         record.rotated.insert(secret.to_owned(), journal::now());
     }
     replace(context, &observed, &record).await

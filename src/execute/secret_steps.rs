@@ -11,12 +11,21 @@ const AGAIN: &str = "when the cause is gone, `pupperware up` finishes the rotati
 
 /// Makes a new value, and puts a copy into every volume that has one.
 pub(super) async fn renew(context: &Context, task: &ContainerSpec, request: &str) -> Result<()> {
-    match steps::provision(context, task, request, &[]).await? {
+    match steps::provision(context, task, None, request, &[]).await? {
         (0, _) => Ok(()),
         (code, lines) => {
             Err(Error::failed(format!("no new secret could be made (exit code {code})")).details(lines).hint(AGAIN))
         }
     }
+}
+
+/// Makes another key pair of hiera-eyaml, and tells its number.
+pub(super) async fn key_pair(context: &Context, task: &ContainerSpec, request: &str) -> Result<Option<String>> {
+    let (code, lines) = steps::provision(context, task, None, request, &[]).await?;
+    if code == 0 {
+        return Ok(lines.into_iter().find(|line| line.starts_with("made key pair")));
+    }
+    Err(Error::failed(format!("no key pair could be made (exit code {code})")).details(lines))
 }
 
 /// Gives PuppetDB's role the password that is in PostgreSQL's copy.

@@ -47,6 +47,11 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::RecordIssued { request, volumes } => record_steps::issued(context, request, volumes).await?,
         Action::RecordRotation { secret, under_way } => record_steps::rotation(context, secret, *under_way).await?,
         Action::RenewSecret { task, request, .. } => secret_steps::renew(context, task, request).await?,
+        Action::MakeKeyPair { task, request } => return secret_steps::key_pair(context, task, request).await,
+        Action::WithdrawTokens { primary } => return ca_steps::withdraw_tokens(context, primary).await,
+        Action::ImportCa { task, serial, files, key } => {
+            ca_steps::import(context, task, serial, files, key).await?;
+        }
         Action::SetPassword { postgres } => secret_steps::set_password(context, postgres).await?,
         Action::CreateContainer { spec, .. } => match engine.create_container(spec).await {
             Err(e) if e.is_conflict() => ours_or(context, spec, e).await?,
@@ -194,7 +199,7 @@ async fn issue(
     request: &str,
     certificates: &[(String, String)],
 ) -> Result<Option<String>> {
-    let (code, lines) = provision(context, task, request, certificates).await?;
+    let (code, lines) = provision(context, task, None, request, certificates).await?;
     match code {
         0 => {
             let issued: Vec<&String> = lines.iter().filter(|l| l.starts_with("issued ")).collect();
@@ -217,11 +222,12 @@ async fn issue(
     }
 }
 
-/// Runs `pupperware-provision` in a one-shot container: its exit code, and the last lines that it said. Of these
-/// certificates (subject, path in the container) it is remembered when they end.
+/// Runs `pupperware-provision` in a one-shot container that finds these files in one of its volumes: its exit code, and
+/// the last lines that it said. Of these certificates (subject, path in the container) it is remembered when they end.
 pub(super) async fn provision(
     context: &Context,
     task: &ContainerSpec,
+    files: Option<(&str, &[FileEntry])>,
     request: &str,
     certificates: &[(String, String)],
 ) -> Result<(i64, Vec<String>)> {
@@ -229,8 +235,11 @@ pub(super) async fn provision(
     let name = &task.name;
     engine.remove_container(name).await?;
     engine.create_container(task).await?;
-    let file = FileEntry { path: "provision.request".into(), content: request.into(), owner: (0, 0), mode: 0o600 };
-    engine.put_files(name, "/volumes/state", &[file]).await?;
+    let order = FileEntry { path: "provision.request".into(), content: request.into(), owner: (0, 0), mode: 0o600 };
+    engine.put_files(name, "/volumes/state", &[order]).await?;
+    if let Some((volume, files)) = files {
+        engine.put_files(name, &format!("/volumes/{volume}"), files).await?;
+    }
     engine.start_container(name).await?;
     let code = engine.wait_exit(name).await?;
     let lines = engine.last_lines(name, 60).await;

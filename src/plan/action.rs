@@ -104,6 +104,29 @@ pub enum Action {
         /// What `pupperware-provision` is asked for in it.
         request: String,
     },
+    /// Make another key pair of hiera-eyaml in a one-shot container, beside those that there are.
+    MakeKeyPair {
+        /// The container.
+        task: Box<ContainerSpec>,
+        /// What `pupperware-provision` is asked for in it.
+        request: String,
+    },
+    /// Let no one-time token be good any more that was not used yet.
+    WithdrawTokens {
+        /// The primary's container.
+        primary: String,
+    },
+    /// Put a CA that was made elsewhere into the CA's volume.
+    ImportCa {
+        /// The container that looks at it and puts it there.
+        task: Box<ContainerSpec>,
+        /// The next serial number, in hexadecimal digits.
+        serial: String,
+        /// Everything but the key: certificates, revocation lists, the inventory.
+        files: Vec<FileEntry>,
+        /// The file with its key.
+        key: PathBuf,
+    },
     /// Give PuppetDB's role in a running PostgreSQL the password that is in PostgreSQL's copy.
     SetPassword {
         /// PostgreSQL's container.

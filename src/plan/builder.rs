@@ -83,6 +83,9 @@ fn subject(action: &Action) -> String {
         Action::SetPassword { postgres } | Action::VerifyInventory { postgres, .. } => postgres.clone(),
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
+        | Action::MakeKeyPair { .. }
+        | Action::WithdrawTokens { .. }
+        | Action::ImportCa { .. }
         | Action::RecordIssued { .. }
         | Action::Prove { .. }
         | Action::RunAgent { .. }

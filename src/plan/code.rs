@@ -112,8 +112,9 @@ pub(super) fn staged(
 ) -> usize {
     let mut words = vec!["stage", repo.url.as_str()];
     words.extend(environments.iter().map(String::as_str));
-    let secrets = [("ssh_key", &repo.ssh_key), ("token", &repo.token), ("known_hosts", &repo.known_hosts)];
-    let files = secrets.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path.clone()?))).collect();
+    let ControlRepo { ssh_key, token, ca, known_hosts, .. } = repo;
+    let files = [("ssh_key", ssh_key), ("token", token), ("ca", ca), ("known_hosts", known_hosts)];
+    let files = files.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path.clone()?))).collect();
     let action = Action::StageCode { task: Box::new(task(desired, &words, true)), files, seconds: repo.seconds() };
     let staged = plan.add(action, cause, needs);
     let action = Action::SwitchCode { task: Box::new(task(desired, &["switch"], false)) };

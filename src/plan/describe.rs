@@ -20,6 +20,9 @@ impl Action {
             Action::RecordIssued { .. } => "record_issued",
             Action::RecordRotation { .. } => "record_rotation",
             Action::RenewSecret { .. } => "renew_secret",
+            Action::MakeKeyPair { .. } => "make_key_pair",
+            Action::WithdrawTokens { .. } => "withdraw_tokens",
+            Action::ImportCa { .. } => "import_ca",
             Action::SetPassword { .. } => "set_password",
             Action::CreateContainer { .. } => "create_container",
             Action::StartContainer { .. } => "start_container",
@@ -77,7 +80,7 @@ impl Action {
             | Action::RestoreVolume { key, .. }
             | Action::PlaceFiles { key, .. } => format!("volume {key}"),
             Action::WriteBackup { source } => format!("file {}", source.file),
-            Action::SettleCa { .. } | Action::VerifyCa { .. } => "certificate authority".into(),
+            Action::SettleCa { .. } | Action::VerifyCa { .. } | Action::ImportCa { .. } => "certificate authority".into(),
             Action::MarkUpgrade { to, phase, .. } => match phase {
                 Phase::Preparing => format!("upgrade to {to}"),
                 Phase::Switching => format!("switch to {to}"),
@@ -94,6 +97,8 @@ impl Action {
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
             Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
             Action::RenewSecret { secret, .. } => format!("secret {secret}"),
+            Action::MakeKeyPair { .. } => "key pair of eyaml".into(),
+            Action::WithdrawTokens { .. } => "one-time tokens".into(),
             Action::SetPassword { postgres } => format!("container {postgres}"),
             Action::CreateContainer { spec, .. } => format!("container {}", spec.name),
             Action::StartContainer { name, .. }
@@ -133,6 +138,7 @@ impl Action {
             | Action::RemoveRecord { .. }
             | Action::RevokeCertificate { .. }
             | Action::RemoveCertificate { .. }
+            | Action::WithdrawTokens { .. }
             | Action::DeactivateNode { .. } => Stage::Clear,
             Action::CreateNetwork { .. } | Action::CreateVolume { .. } => Stage::Foundation,
             Action::PlaceFiles { .. }
@@ -144,6 +150,8 @@ impl Action {
             | Action::PlaceToken { .. }
             | Action::RecordRotation { under_way: true, .. }
             | Action::RenewSecret { .. }
+            | Action::MakeKeyPair { .. }
+            | Action::ImportCa { .. }
             | Action::SetPassword { .. } => Stage::Credentials,
             Action::CreateContainer { .. } | Action::StartContainer { .. } | Action::WaitReady { .. } => {
                 Stage::Services

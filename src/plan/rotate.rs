@@ -1,7 +1,10 @@
 //! `secrets rotate`: a new value of a secret, with a restart of nothing but who uses it. Pure.
 //!
-//! The record is marked first. As long as the mark is there, nobody knows who has which value, so whoever comes next,
-//! `secrets rotate` or `up`, does all of it again: a new value, all copies, PostgreSQL's role, who logs in with it.
+//! Key pairs of eyaml and one-time tokens are used by nobody who would have to restart: a step each.
+//!
+//! For the database password the record is marked first. As long as the mark is there, nobody knows who has which value,
+//! so whoever comes next, `secrets rotate` or `up`, does all of it again: a new value, all copies, PostgreSQL's role, who
+//! logs in with it.
 
 use super::builder::Builder;
 use super::converge::prove;
@@ -9,8 +12,8 @@ use super::fate::{Fate, fate};
 use super::images::{image_step, images_needed};
 use super::issue::{scoped, task};
 use super::unfinished;
-use super::{Action, Plan};
-use crate::desired::credentials::DATABASE_PASSWORD;
+use super::{Action, Plan, ca};
+use crate::desired::credentials::{DATABASE_PASSWORD, EYAML};
 use crate::desired::{Desired, PRIMARY, Replica};
 use crate::error::{Error, Result};
 use crate::observed::Observed;
@@ -23,16 +26,52 @@ const CLIENT: &str = "puppetdb";
 const RENEW: &str =
     "/usr/local/bin/pupperware-provision; cd /volumes/state/secrets; mv -f \"$1.next\" \"$1\"; sync -f \"$1\"";
 
+/// What one-time tokens for agents are called together.
+pub const TOKENS: &str = "tokens";
+
 /// The plan that gives a secret a new value.
 ///
 /// # Errors
 /// There is no such secret, or a service is not as it should be.
 pub fn rotate(desired: &Desired, observed: &Observed, secret: &str) -> Result<Plan> {
-    if secret != DATABASE_PASSWORD {
-        return Err(Error::usage(format!("there is no secret \"{secret}\" that can be rotated"))
-            .hint(format!("there is {DATABASE_PASSWORD}; `pupperware secrets list` shows all")));
-    }
     unfinished::refuse(observed)?;
+    match secret {
+        DATABASE_PASSWORD => password(desired, observed, secret),
+        EYAML => key_pair(desired, observed),
+        TOKENS => tokens(desired, observed),
+        _ => Err(Error::usage(format!("there is no secret \"{secret}\" that can be rotated"))
+            .hint(format!("there are {DATABASE_PASSWORD}, {EYAML} and {TOKENS}"))),
+    }
+}
+
+/// Another key pair beside those that there are: what was encrypted for them stays readable. Done twice, there is one
+/// more, and that is all.
+fn key_pair(desired: &Desired, observed: &Observed) -> Result<Plan> {
+    well(desired, observed, PRIMARY)?;
+    let pairs = &desired.credentials.eyaml;
+    let mut plan = Builder::default();
+    images_needed(&mut plan, desired, observed, &[], true);
+    let needs = image_step(&plan, "provision").into_iter().collect();
+    let task = Box::new(task(desired, &scoped(desired, &["state", pairs.volume.as_str()])));
+    let action = Action::MakeKeyPair { task, request: pairs.order(true) + "\n" };
+    let made = plan.add(action, "asked to rotate; the old ones stay, to read with", needs);
+    let action = Action::RecordRotation { secret: EYAML.into(), under_way: false };
+    plan.add(action, "so that its age is known", vec![made]);
+    Ok(plan.finish())
+}
+
+/// No token that was given away and not used lets anybody in any more. The platform's own agents have used theirs.
+fn tokens(desired: &Desired, observed: &Observed) -> Result<Plan> {
+    let primary = ca::primary(desired, observed)?.spec.name.clone();
+    for agent in desired.replicas.iter().filter(|r| r.service == "agent") {
+        sound(desired, observed, agent)?;
+    }
+    let mut plan = Builder::default();
+    plan.add(Action::WithdrawTokens { primary }, "asked to rotate", vec![]);
+    Ok(plan.finish())
+}
+
+fn password(desired: &Desired, observed: &Observed, secret: &str) -> Result<Plan> {
     let server = well(desired, observed, SERVER)?;
     let client = well(desired, observed, CLIENT)?;
     // With these, the platform is proved.
@@ -65,8 +104,14 @@ pub fn rotate(desired: &Desired, observed: &Observed, secret: &str) -> Result<Pl
 fn well<'d>(desired: &'d Desired, observed: &Observed, service: &str) -> Result<&'d Replica> {
     let found = desired.replicas.iter().find(|r| r.service == service);
     let replica = found.ok_or_else(|| Error::failed(format!("the platform has no {service}")))?;
+    sound(desired, observed, replica)?;
+    Ok(replica)
+}
+
+fn sound(desired: &Desired, observed: &Observed, replica: &Replica) -> Result<()> {
+    let service = &replica.service;
     let cause = match fate(desired, observed, replica) {
-        Fate::Keep | Fate::Wait(_) => return Ok(replica),
+        Fate::Keep | Fate::Wait(_) => return Ok(()),
         Fate::Start(cause) | Fate::Restart(cause) | Fate::Create(cause) | Fate::Recreate(cause) => cause,
     };
     Err(Error::failed(format!("{service} is not as it should be, so nothing is rotated: {cause}"))

@@ -4,8 +4,10 @@
 
 pub mod agent;
 pub mod api;
+pub mod authority;
 pub mod ca;
 pub mod catalog;
+pub mod eyaml;
 pub mod inventory;
 pub mod metrics;
 pub mod postgres;

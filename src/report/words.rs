@@ -26,6 +26,7 @@ const VERBS: &[Verb] = &[
     quick("connect", "connecting", "connected"),
     quick("create", "creating", "created"),
     quick("finish", "finishing", "finished"),
+    quick("import", "importing", "imported"),
     quick("load", "loading", "loaded"),
     quick("make", "making", "made"),
     quick("mark", "marking", "marked"),
@@ -48,6 +49,7 @@ const VERBS: &[Verb] = &[
     quick("tag", "tagging", "tagged"),
     slow("verify", "trying a revoked certificate", "refuses a revoked certificate"),
     slow("wait", "waiting", "ready"),
+    quick("withdraw", "withdrawing", "withdrawn"),
     slow("write", "writing", "written"),
 ];
 

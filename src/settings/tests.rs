@@ -174,6 +174,7 @@ fn every_setting_is_shown() {
     code.control_repo.url - (default)
     code.control_repo.ssh_key - (default)
     code.control_repo.token - (default)
+    code.control_repo.ca - (default)
     code.control_repo.known_hosts - (default)
     code.control_repo.timeout - (default)
     backup.keep - (default)

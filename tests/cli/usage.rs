@@ -98,3 +98,31 @@ fn a_closed_stdout_ends_quietly() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// It goes nowhere when there is nothing to encrypt: no engine is asked.
+#[test]
+fn a_value_to_encrypt_is_looked_at_first() {
+    let mut nothing = pupperware();
+    nothing.args(["code", "eyaml", "encrypt"]).write_stdin("\n");
+    assert_snapshot!(transcript(&mut nothing), @"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: there is nothing to encrypt in standard input
+    ");
+    assert_snapshot!(transcript(pupperware().args(["code", "eyaml", "encrypt", "/nonexistent"])), @"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: cannot read /nonexistent
+      because: No such file or directory (os error 2)
+    ");
+    assert_snapshot!(transcript(pupperware().args(["code", "eyaml", "encrypt", "--pair", "0", "value"])), @"
+    exit code: 2
+    --- stdout
+    --- stderr
+    error: invalid value '0' for '--pair <NUMBER>': 0 is not in 1..4294967295
+
+    For more information, try '--help'.
+    ");
+}

@@ -2,6 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -46,15 +47,40 @@ impl Repository {
             assert_eq!(running, "true", "{}", docker(&["logs", &repository.name]));
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        let file = |name: &str, content: String| {
-            let path = platform.folder().join(name);
-            std::fs::write(&path, content + "\n").unwrap();
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        };
-        file("key", repository.inside("cat /client"));
+        private_file(platform, "key", &repository.inside("cat /client"));
         let host_key = repository.inside("cut -d ' ' -f 1,2 /host.pub");
-        file("known_hosts", format!("[{}]:{port} {host_key}", repository.gateway));
+        private_file(platform, "known_hosts", &format!("[{}]:{port} {host_key}", repository.gateway));
         repository
+    }
+
+    /// Serves the control repository over HTTPS, too, to whoever shows the token: files as they are, which git calls the
+    /// dumb protocol. The certificate is of a CA that nobody knows. The port.
+    fn serve_https(&self, platform: &Platform, token: &str) -> u16 {
+        let port = TcpListener::bind((self.gateway.as_str(), 0)).unwrap().local_addr().unwrap().port();
+        self.inside(&format!(
+            "set -e; cd /srv; openssl req -x509 -newkey rsa:2048 -nodes -subj '/CN=Git CA' -keyout /ca.key -out /ca.pem \
+             -addext keyUsage=critical,keyCertSign 2> /dev/null; \
+             openssl req -new -newkey rsa:2048 -nodes -subj /CN=git -keyout /tls.key -out /tls.csr 2> /dev/null; \
+             echo subjectAltName=IP:{0} > /tls.ext; openssl x509 -req -in /tls.csr -CA /ca.pem -CAkey /ca.key \
+             -extfile /tls.ext -out /tls.pem 2> /dev/null; \
+             printf '#!/bin/sh\ngit update-server-info\n' > control/.git/hooks/post-commit; \
+             chmod 755 control/.git/hooks/post-commit; git -C control update-server-info",
+            self.gateway
+        ));
+        let port_text = port.to_string();
+        let run = ["exec", "--detach", &self.name, "ruby", "-e", HTTPS, &self.gateway, &port_text, token];
+        docker(&run);
+        while TcpStream::connect((self.gateway.as_str(), port)).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        private_file(platform, "git-ca.pem", &self.inside("cat /ca.pem"));
+        port
+    }
+
+    /// Puts a directory of this machine over the work tree, and commits it.
+    fn commit_all(&self, directory: &Path) {
+        docker(&["cp", &format!("{}/.", directory.display()), &format!("{}:/srv/control/", self.name)]);
+        self.inside("cd /srv/control; git add .; git commit -qm all");
     }
 
     fn inside(&self, script: &str) -> String {
@@ -89,6 +115,45 @@ impl Drop for Repository {
 pub fn image(platform: &Platform) -> String {
     platform.ok(&["images", "build", "code"]);
     platform.image("code")
+}
+
+/// Sends files below `/srv` to whoever shows the token as a password. Arguments: address, port, token.
+const HTTPS: &str = r#"
+require 'openssl'
+require 'socket'
+address, port, token = ARGV
+tls = OpenSSL::SSL::SSLContext.new
+tls.add_certificate(OpenSSL::X509::Certificate.new(File.read('/tls.pem')), OpenSSL::PKey.read(File.read('/tls.key')))
+server = OpenSSL::SSL::SSLServer.new(TCPServer.new(address, port.to_i), tls)
+loop do
+  client = begin
+    server.accept
+  rescue StandardError
+    next
+  end
+  Thread.new do
+    path = client.gets.to_s.split[1].to_s.split('?').first.to_s
+    head = client.gets("\r\n\r\n").to_s
+    shown = head[/^authorization: basic (\S+)/i, 1].to_s.unpack1('m').split(':', 2).last
+    status, more, body = if shown != token
+                           ['401 Unauthorized', "WWW-Authenticate: Basic realm=\"git\"\r\n", '']
+                         elsif File.file?("/srv#{path}")
+                           ['200 OK', '', File.binread("/srv#{path}")]
+                         else
+                           ['404 Not Found', '', '']
+                         end
+    client.write("HTTP/1.1 #{status}\r\n#{more}Content-Length: #{body.bytesize}\r\nConnection: close\r\n\r\n", body)
+  ensure
+    client.close
+  end
+end
+"#;
+
+/// A file in the platform's folder that nobody else can read.
+fn private_file(platform: &Platform, name: &str, content: &str) {
+    let path = platform.folder().join(name);
+    std::fs::write(&path, format!("{content}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// What `code status` tells.
@@ -192,13 +257,115 @@ fn a_control_repository_is_served_whole_or_not_at_all() {
     assert_eq!(tasks(&platform), "");
     applies(&platform, "code four");
 
+    // The same repository over HTTPS: with its token and its CA, and neither is optional.
+    let https = git.serve_https(&platform, "s3cret-token");
+    let use_https = |lines: &str| {
+        let url = format!("https://{}:{https}/control/.git", git.gateway);
+        platform.configure(
+            "environment_timeout: unlimited",
+            &format!("code:\n  control_repo:\n    url: {url}\n{lines}    timeout: 5m\n"),
+        );
+    };
+    // Without the module, which is to be had by SSH only.
+    git.inside("cd /srv/control; git rm -q Puppetfile");
+    let fifth = git.commit("node default { notify { \"code five\": } }");
+    private_file(&platform, "token", "s3cret-token");
+    use_https("    token: token\n");
+    platform.run(&["code", "deploy"]).expect(1).says("cannot be read").says("certificate");
+    use_https("    ca: git-ca.pem\n");
+    platform.run(&["code", "deploy"]).expect(1).says("cannot be read");
+    private_file(&platform, "token", "another-token");
+    use_https("    ca: git-ca.pem\n    token: token\n");
+    let refused = platform.run(&["code", "deploy"]).expect(1).says("cannot be read");
+    assert!(!refused.all().contains("another-token"));
+    assert_eq!(commit(&served(&platform), "production"), fourth);
+    private_file(&platform, "token", "s3cret-token");
+    platform.ok(&["code", "deploy", "production"]);
+    assert_eq!(commit(&served(&platform), "production"), fifth);
+    applies(&platform, "code five");
+    let held = "! grep -rl -e s3cret-token -e 'PRIVATE KEY' /etc/puppet/code";
+    platform.inside("puppetserver", &["sh", "-c", held]);
+    use_repository(git.port, "5m");
+
+    let sixth = encrypted_values_are_read_through_a_rotation(&platform, &git);
+
     // It is kept, and nothing else with it.
     let trees = platform.inside("puppetserver", &["sh", "-c", "ls /etc/puppet/code/deployments | wc -l"]);
     assert_eq!(trees.trim(), "2", "the one that is served, and the one before");
     platform.inside("puppetserver", &["sh", "-c", "! grep -rl 'PRIVATE KEY' /etc/puppet/code"]);
     platform.ok(&["down"]);
     platform.ok(&["up"]);
-    assert_eq!(commit(&served(&platform), "production"), fourth);
+    assert_eq!(commit(&served(&platform), "production"), sixth);
+    applies(&platform, "s3cret-value");
+}
+
+/// Hiera's configuration with a level that eyaml reads.
+const HIERA: &str = "\
+---
+version: 5
+hierarchy:
+  - name: secrets
+    lookup_key: eyaml_lookup_key
+    path: secrets.eyaml
+    options:
+      pkcs7_private_key: /etc/pupperware/eyaml/1/private_key.pkcs7.pem
+      pkcs7_public_key: /etc/pupperware/eyaml/1/public_key.pkcs7.pem
+";
+
+/// Intent: what is encrypted for the platform is read by Puppet Server and nobody else; after a rotation it still is, with
+/// the old key, and after the repository was encrypted anew, with the new one. Nothing restarts. The last commit.
+fn encrypted_values_are_read_through_a_rotation(platform: &Platform, git: &Repository) -> String {
+    let control = platform.folder().join("control");
+    std::fs::create_dir_all(control.join("data")).unwrap();
+    std::fs::create_dir_all(control.join("manifests")).unwrap();
+    private_file(platform, "value", "s3cret-value");
+    let line = platform.ok(&["code", "eyaml", "encrypt", "--label", "secret", "value"]).stdout;
+    assert!(line.starts_with("secret: ENC[PKCS7,") && line.lines().count() == 1, "{line}");
+    std::fs::write(control.join("hiera.yaml"), HIERA).unwrap();
+    std::fs::write(control.join("data/secrets.eyaml"), format!("---\n{line}")).unwrap();
+    std::fs::write(control.join("manifests/site.pp"), "node default { notify { \"it is ${lookup('secret')}\": } }\n")
+        .unwrap();
+    git.commit_all(&control);
+    platform.ok(&["code", "deploy"]);
+    applies(platform, "it is s3cret-value");
+
+    // Another pair: what is there stays readable, and nobody restarts for it.
+    let touched = platform.touched("puppetserver");
+    platform.ok(&["secrets", "rotate", "eyaml"]).says("the old ones still open what they did");
+    applies(platform, "it is s3cret-value");
+    let certificates = ["1", "2"].map(|n| platform.ok(&["code", "eyaml", "public-key", "--pair", n]).stdout);
+    assert!(certificates.iter().all(|c| c.starts_with("-----BEGIN CERTIFICATE")) && certificates[0] != certificates[1]);
+    assert_eq!(platform.ok(&["code", "eyaml", "public-key"]).stdout, certificates[1], "the newest");
+    platform.run(&["code", "eyaml", "public-key", "--pair", "3"]).expect(2).says("there is no key pair 3");
+    let listed: Value = serde_json::from_str(&platform.ok(&["secrets", "list", "-o", "json"]).stdout).unwrap();
+    let eyaml = listed["secrets"].as_array().unwrap().iter().find(|s| s["name"] == "eyaml").unwrap().clone();
+    assert_eq!(
+        (&eyaml["rotated"], eyaml["copies"].as_array().map(Vec::len)),
+        (&Value::Bool(true), Some(2)),
+        "{eyaml:#}"
+    );
+
+    // One value that nobody can open, and no file is changed.
+    let strange = control.join("data/strange.yaml");
+    std::fs::write(&strange, "a: 1\nb: ENC[PKCS7,QUJD]\n").unwrap();
+    let refused = platform.run(&["code", "eyaml", "reencrypt", "control"]).expect(1);
+    refused.says("data/strange.yaml:2").says("no file was changed");
+    assert_eq!(std::fs::read_to_string(control.join("hiera.yaml")).unwrap(), HIERA);
+    std::fs::remove_file(strange).unwrap();
+    platform.ok(&["code", "eyaml", "reencrypt", "control"]).says("1 value encrypted for key pair 2, 0 were already");
+    assert_eq!(std::fs::read_to_string(control.join("hiera.yaml")).unwrap(), HIERA.replace("eyaml/1/", "eyaml/2/"));
+    assert!(!std::fs::read_to_string(control.join("data/secrets.eyaml")).unwrap().contains(line.trim()));
+    platform.ok(&["code", "eyaml", "reencrypt", "control"]).says("0 values encrypted for key pair 2, 1 were already");
+    git.commit_all(&control);
+    platform.ok(&["code", "deploy"]);
+    applies(platform, "it is s3cret-value");
+    assert_eq!(platform.touched("puppetserver"), touched);
+    platform.ok(&["up"]).says("nothing to do");
+
+    // For Puppet Server's user alone.
+    let modes = platform.inside("puppetserver", &["sh", "-c", "stat -c '%a %u' /etc/pupperware/eyaml/*/private*"]);
+    assert_eq!(modes.trim(), "600 920\n600 920");
+    commit(&served(platform), "production")
 }
 
 /// Git gets the token for the repository's own host, and for no other.

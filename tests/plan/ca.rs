@@ -3,10 +3,10 @@
 use insta::assert_snapshot;
 use pupperware::engine::found::ContainerState;
 use pupperware::plan::ca::{clean, crl, revoke, sign, token};
-use pupperware::plan::{reconcile, reissue};
+use pupperware::plan::{Import, import, reconcile, reissue};
 use pupperware::puppet::ca::{CertName, Certificate, State};
 
-use crate::world::{failure, running, text};
+use crate::world::{failure, platform, running, text};
 
 const CANARY: &str = "pupperware-canary-new";
 
@@ -228,4 +228,64 @@ fn an_interrupted_reissue_is_taken_up_by_up() {
         engine.carry_out(&again);
         assert!(reconcile(&desired, &engine.observed).unwrap().is_empty());
     }
+}
+
+fn elsewhere() -> Import {
+    Import { files: vec![], key: "/srv/ca/ca_key.pem".into(), serial: "0010".into() }
+}
+
+#[test]
+fn a_ca_from_elsewhere_is_there_before_the_first_up() {
+    let desired = platform("");
+    let mut engine = crate::engine::Engine::with_images(&desired);
+    let plan = import(&desired, &engine.observed, &elsewhere()).unwrap();
+    assert_snapshot!(text(&desired, &plan), @"
+    0  create volume ca  (no such volume)
+    1  create volume state  (no such volume)  after 0
+    2  import certificate authority  (asked to import)  after 0,1
+    ");
+    engine.carry_out(&plan);
+    let ca = engine.ca();
+    assert!(ca.is_some());
+    engine.up(&desired);
+    engine.check(&desired);
+    assert_eq!(engine.ca(), ca);
+    assert!(reconcile(&desired, &engine.observed).unwrap().is_empty());
+}
+
+/// What an interrupted one left is no platform yet.
+#[test]
+fn an_import_that_was_interrupted_is_done_again() {
+    let desired = platform("");
+    let mut engine = crate::engine::Engine::with_images(&desired);
+    let plan = import(&desired, &engine.observed, &elsewhere()).unwrap();
+    plan.steps[..2].iter().for_each(|s| engine.apply(&s.action));
+    let again = import(&desired, &engine.observed, &elsewhere()).unwrap();
+    assert_snapshot!(text(&desired, &again), @"  0  import certificate authority  (asked to import)");
+    engine.carry_out(&again);
+    engine.up(&desired);
+    engine.check(&desired);
+}
+
+#[test]
+fn a_platform_keeps_the_ca_that_it_has() {
+    let (desired, mut engine) = running("");
+    let refused =
+        |engine: &crate::engine::Engine| failure(&import(&desired, &engine.observed, &elsewhere()).unwrap_err());
+    assert_snapshot!(refused(&engine), @"
+    exit 6: the platform has a CA already, and a CA is imported before the first `up` only
+      certificates of it are in: puppetserver-ssl, puppetdb-config, postgres-config, agent-1
+      agents that it signed would trust the platform no longer
+    hint: give it up, and everybody's trust in it, with `pupperware --project demo down --destroy-data ca --destroy-data puppetserver-ssl --destroy-data puppetdb-config --destroy-data postgres-config --destroy-data agent-1`; the database and the code stay
+    ");
+    // Given up by name, and nothing else with it.
+    let keys = ["ca", "puppetserver-ssl", "puppetdb-config", "postgres-config", "agent-1"].map(String::from);
+    let down = pupperware::plan::down(&engine.observed, &keys).unwrap();
+    engine.carry_out(&down);
+    let plan = import(&desired, &engine.observed, &elsewhere()).unwrap();
+    engine.carry_out(&plan);
+    let ca = engine.ca();
+    engine.up(&desired);
+    engine.check(&desired);
+    assert_eq!(engine.ca(), ca);
 }

@@ -29,6 +29,8 @@ pub struct Content {
     signed: BTreeSet<String>,
     /// The database password.
     password: Option<u64>,
+    /// Key pairs of hiera-eyaml, the first one first.
+    pairs: Vec<u64>,
     /// Hash of the rendered configuration.
     files: Option<String>,
     /// The CRL, which comes last: services wait for it.
@@ -316,9 +318,20 @@ impl Engine {
             Action::RecordRotation { secret, under_way } => {
                 let over = (!under_way).then(|| (secret.clone(), self.now()));
                 self.record(|record| {
-                    record.rotating = under_way.then(|| secret.clone());
+                    match under_way {
+                        true => record.rotating = Some(secret.clone()),
+                        false => drop(record.rotating.take_if(|other| *other == *secret)),
+                    }
                     record.rotated.extend(over);
                 });
+            }
+            Action::MakeKeyPair { task, request } => self.issue(task, request, usize::MAX),
+            Action::ImportCa { task, .. } => {
+                self.create_container(task, "");
+                self.remove_container(&task.name);
+                let new = self.random();
+                let ca = &mut self.volume(&labels::scoped(&self.project.clone(), "ca")).ca;
+                assert_eq!(ca.replace(new), None, "a CA is there, and is not replaced");
             }
             Action::RenewSecret { task, request, .. } => self.renew(task, request, usize::MAX),
             Action::SetPassword { postgres } => {
@@ -379,6 +392,7 @@ impl Engine {
             Action::SignCertificate { primary, .. }
             | Action::RevokeCertificate { primary, .. }
             | Action::MakeCanary { primary, .. }
+            | Action::WithdrawTokens { primary }
             | Action::PlaceToken { primary, .. } => assert!(self.container(primary).running()),
             Action::PushCrl { primary, copy } | Action::VerifyRefusal { primary, copy, .. } => {
                 assert!(self.container(primary).running() && self.container(&copy.container).running());
@@ -643,6 +657,19 @@ impl Engine {
                     let password = self.volume(&scoped("state")).password;
                     self.volume(&scoped(key)).password = password;
                 }
+                ["eyaml", key, _, rest @ ..] => {
+                    let new = self.random();
+                    // Whichever of the two was lost gets what the other has.
+                    let mut pairs = self.volume(&scoped("state")).pairs.clone();
+                    if pairs.is_empty() {
+                        pairs.clone_from(&self.volume(&scoped(key)).pairs);
+                    }
+                    if pairs.is_empty() || rest == ["new"] {
+                        pairs.push(new);
+                    }
+                    self.volume(&scoped("state")).pairs.clone_from(&pairs);
+                    self.volume(&scoped(key)).pairs = pairs;
+                }
                 ["ca", ..] => {
                     let primary = self.observed.services().find(|(_, c)| c.label(labels::SERVICE) == "puppetserver");
                     let serves = primary.is_some_and(|(name, c)| c.alive() && !self.waiting.contains(name));
@@ -702,6 +729,16 @@ impl Engine {
         self.passwords.get(&labels::container_name(&self.project, service, 1)).copied().flatten()
     }
 
+    /// The key pairs that Puppet Server finds.
+    pub fn pairs(&self) -> &[u64] {
+        &self.contents[&labels::scoped(&self.project, "puppetserver-config")].pairs
+    }
+
+    /// The CA in its volume.
+    pub fn ca(&self) -> Option<u64> {
+        self.contents.get(&labels::scoped(&self.project, "ca"))?.ca
+    }
+
     fn record(&mut self, change: impl FnOnce(&mut Record)) {
         let mut record = Record::next(self.observed.record.as_ref(), self.release.clone(), None);
         change(&mut record);
@@ -743,6 +780,7 @@ impl Engine {
         let leftovers = |c: &&Container| ["task", "smoke"].contains(&c.label(labels::ROLE));
         assert_eq!(self.observed.containers.values().find(leftovers), None);
         self.check_passwords();
+        assert!(!self.pairs().is_empty(), "Hiera has no key pair");
     }
 }
 

@@ -1,8 +1,9 @@
 //! `secrets rotate`, and what `up` makes of one that did not get to its end.
 
 use insta::assert_snapshot;
+use pupperware::desired::credentials::EYAML;
 use pupperware::engine::found::ContainerState;
-use pupperware::plan::rotate;
+use pupperware::plan::{TOKENS, rotate};
 
 use crate::world::{failure, running, text, up};
 
@@ -74,11 +75,66 @@ fn a_rotation_needs_services_that_run_and_a_secret_that_there_is() {
     let (desired, mut engine) = running("");
     assert_snapshot!(failure(&rotate(&desired, &engine.observed, "pasword").unwrap_err()), @r#"
     exit 2: there is no secret "pasword" that can be rotated
-    hint: there is puppetdb-password; `pupperware secrets list` shows all
+    hint: there are puppetdb-password, eyaml and tokens
     "#);
     engine.set("demo-puppetdb-1", ContainerState::Exited, "Exited (1) 1 minute ago");
     assert_snapshot!(failure(&rotate(&desired, &engine.observed, SECRET).unwrap_err()), @"
     exit 1: puppetdb is not as it should be, so nothing is rotated: not running: exited (1) 1 minute ago
+    hint: mend the platform with `pupperware up`
+    ");
+}
+
+#[test]
+fn another_key_pair_comes_beside_the_old_ones_and_nothing_restarts() {
+    let (desired, mut engine) = running("");
+    let first = engine.pairs().to_vec();
+    assert_eq!(first.len(), 1);
+    let plan = rotate(&desired, &engine.observed, EYAML).unwrap();
+    assert_snapshot!(text(&desired, &plan), @"
+    0  make key pair of eyaml  (asked to rotate; the old ones stay, to read with)
+    1  remember rotation of eyaml  (so that its age is known)  after 0
+    ");
+    engine.carry_out(&plan);
+    assert_eq!((engine.pairs().len(), engine.pairs()[0]), (2, first[0]));
+    assert_eq!(up(&desired, &engine), "nothing to do\n");
+}
+
+/// The volume that Puppet Server reads them from, or the one where their originals are.
+#[test]
+fn key_pairs_survive_the_loss_of_a_volume() {
+    for key in ["puppetserver-config", "state"] {
+        let (desired, mut engine) = running("");
+        let rotation = rotate(&desired, &engine.observed, EYAML).unwrap();
+        engine.carry_out(&rotation);
+        let pairs = engine.pairs().to_vec();
+        engine.lose_volume(key);
+        engine.up(&desired);
+        engine.check(&desired);
+        assert_eq!(engine.pairs(), pairs, "{key}");
+    }
+}
+
+/// Only the rotation itself can say that it is over.
+#[test]
+fn a_rotation_of_the_password_that_was_interrupted_stays_on_record() {
+    let (desired, mut engine) = running("");
+    let password = rotate(&desired, &engine.observed, SECRET).unwrap();
+    engine.apply(&password.steps[0].action);
+    let pair = rotate(&desired, &engine.observed, EYAML).unwrap();
+    engine.carry_out(&pair);
+    assert_eq!(engine.observed.record.as_ref().unwrap().rotating.as_deref(), Some(SECRET));
+    assert!(up(&desired, &engine).contains("set the database password"));
+}
+
+#[test]
+fn tokens_are_void_once_the_platforms_own_agents_have_used_theirs() {
+    let (desired, mut engine) = running("");
+    let plan = rotate(&desired, &engine.observed, TOKENS).unwrap();
+    assert_snapshot!(text(&desired, &plan), @"  0  withdraw one-time tokens  (asked to rotate)");
+    engine.carry_out(&plan);
+    engine.set("demo-agent-1", ContainerState::Exited, "Exited (1) 1 minute ago");
+    assert_snapshot!(failure(&rotate(&desired, &engine.observed, TOKENS).unwrap_err()), @"
+    exit 1: agent is not as it should be, so nothing is rotated: not running: exited (1) 1 minute ago
     hint: mend the platform with `pupperware up`
     ");
 }

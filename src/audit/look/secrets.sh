@@ -7,7 +7,8 @@ patterns=/tmp/patterns
 {
     cat /volumes/state/secrets/* /volumes/*/secrets/*
     sed -n 's/^.*: *"\([A-Za-z0-9_-]*\)" *$/\1/p' /volumes/agent-*/csr_attributes.yaml
-    cat /volumes/ca/ca_key.pem /volumes/*/ssl/key.pem /volumes/*/private_keys/*.pem /volumes/*/ssl/private_keys/*.pem |
+    cat /volumes/ca/ca_key.pem /volumes/*/ssl/key.pem /volumes/*/private_keys/*.pem /volumes/*/ssl/private_keys/*.pem \
+        /volumes/state/secrets/eyaml/*/private_key.pkcs7.pem |
         grep -v -e '-----' | grep -E '^.{40,}$'
 } 2> /dev/null | grep -E '^.{12,}$' | sort -u > "$patterns"
 

@@ -1,5 +1,6 @@
 //! `pupperware ca`: certificates of agents and services. What the CA lists is read under the lock before each change.
 
+mod import;
 mod list;
 
 use sha2::{Digest, Sha256};
@@ -47,6 +48,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &CaArgs, report: &Report) -> 
             Ok(0)
         }
         CaCommand::Token(args) => ca.token(args).await,
+        CaCommand::Import(args) => import::run(&context, &platform, args).await,
     }
 }
 

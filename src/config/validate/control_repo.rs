@@ -23,7 +23,8 @@ pub(super) fn read(context: &mut Context, node: Option<Node>, folder: Option<&Pa
             problem.message = format!("line {}: {PASSWORD}", span.line);
         }
     }
-    let [ssh_key, token, known_hosts] = ["ssh_key", "token", "known_hosts"].map(|name| s.read::<WrittenPath>(name));
+    let [ssh_key, token, ca, known_hosts] =
+        ["ssh_key", "token", "ca", "known_hosts"].map(|name| s.read::<WrittenPath>(name));
     let timeout = s.read::<Ttl>("timeout");
     s.finish();
 
@@ -53,6 +54,10 @@ pub(super) fn read(context: &mut Context, node: Option<Node>, folder: Option<&Pa
         let refusal = Refusal::new("a token is sent to `https://` repositories only");
         refuse(context, "token", refusal.suggest("write the URL as `https://HOST/PATH.git`"));
     }
+    if ca.is_some() && url.transport() != Transport::Https {
+        let refusal = Refusal::new("only `https://` repositories show a certificate that a CA could vouch for");
+        refuse(context, "ca", refusal.suggest("remove the key, or write the URL as `https://HOST/PATH.git`"));
+    }
     if ssh && known_hosts.is_none() {
         let refusal = Refusal::new("SSH needs to know the host's key: without it, anybody could pass for the host");
         let host = url.host();
@@ -65,6 +70,7 @@ pub(super) fn read(context: &mut Context, node: Option<Node>, folder: Option<&Pa
     Some(ControlRepo {
         ssh_key: file("ssh_key", ssh_key, true),
         token: file("token", token, true),
+        ca: file("ca", ca, false),
         known_hosts: file("known_hosts", known_hosts, false),
         url,
         timeout,
@@ -151,6 +157,8 @@ mod tests {
         assert!(problems(folder, "url: git@host.example:a.git")[0].contains("needs to know the host's key"));
         assert!(problems(folder, "url: http://host.example/a\ntoken: t")[0].contains("`https://` repositories only"));
         assert!(problems(folder, "url: https://host.example/a\nssh_key: k")[0].contains("of no use"));
+        let ca = "url: git@host.example:a.git\nknown_hosts: k\nca: c";
+        assert!(problems(folder, ca)[0].contains("only `https://` repositories show a certificate"));
         assert!(problems(folder, "timeout: 5m")[0].contains("needs its `url`"));
         assert!(problems(folder, "url: https://host.example/a\ntimeout: 0s")[0].contains("in no time"));
     }
