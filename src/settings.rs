@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::config::model::Track;
 use crate::config::problem::quote;
-use crate::config::types::{ChannelName, ProjectName, Setting};
+use crate::config::types::{Addon, ChannelName, ProjectName, Setting};
 use crate::config::validate::{Validated, check_code_dir, validate};
 use crate::config::{Config, Invalid, Problem, Severity, Source, render, source, tree};
 use crate::error::Error;
@@ -61,6 +61,8 @@ pub struct Overrides {
     pub channel: Option<Sourced<String>>,
     /// `release`. Replaces a `channel` of a weaker layer.
     pub release: Option<Sourced<String>>,
+    /// `with`: names between commas. Replaces a list of a weaker layer.
+    pub with: Option<Sourced<String>>,
     /// `code.dir`, relative to the current directory.
     pub code_dir: Option<Sourced<PathBuf>>,
     /// What a file says that is not there yet, instead of looking for one.
@@ -246,6 +248,7 @@ impl Layers {
             self.config.project = project;
         }
         self.track(overrides);
+        self.with(overrides.with.as_ref());
         if let Some(Sourced { value, given }) = &overrides.code_dir {
             match check_code_dir(cwd, value) {
                 Ok(dir) => {
@@ -258,6 +261,22 @@ impl Layers {
                     self.problems.push(Problem::outside(given.name(), refusal.reason).maybe_suggest(refusal.suggestion))
                 }
             }
+        }
+    }
+
+    /// Each name counts once; an empty variable says nothing.
+    fn with(&mut self, given: Option<&Sourced<String>>) {
+        let Some(Sourced { value, given }) = given else { return };
+        let mut addons = Vec::new();
+        for name in value.split(',').filter(|name| !name.is_empty()) {
+            let item = Sourced { value: name.to_owned(), given: *given };
+            match self.parse::<Addon>("with", Some(&item)) {
+                Some(addon) if !addons.contains(&addon) => addons.push(addon),
+                _ => {}
+            }
+        }
+        if !addons.is_empty() {
+            self.config.with = addons;
         }
     }
 

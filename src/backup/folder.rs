@@ -17,6 +17,13 @@ pub fn name(project: &str, now: Timestamp) -> String {
     format!("{project}-{}.{EXTENSION}", now.strftime("%Y%m%dT%H%M%SZ"))
 }
 
+/// True for the name of a file that [`name`] made for this platform: what somebody named by hand is theirs to remove.
+pub fn is_named_by_us(path: &Path, project: &str) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let time = name.strip_prefix(project).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(EXTENSION));
+    time.and_then(|rest| rest.strip_suffix('.')).is_some_and(is_time)
+}
+
 /// The name that it has until it is whole.
 pub(super) fn partial(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
@@ -73,5 +80,31 @@ pub fn sweep(folder: &Path, project: &str) -> Result<()> {
 /// True for the time in a name, as [`name`] writes it. What follows a project's name otherwise makes it another project.
 fn is_time(text: &str) -> bool {
     let digits = |range: std::ops::Range<usize>| text.as_bytes()[range].iter().all(u8::is_ascii_digit);
-    text.len() == 16 && digits(0..8) && digits(9..15) && text.as_bytes()[8] == b'T' && text.ends_with('Z')
+    text.len() == 16
+        && text.is_ascii()
+        && digits(0..8)
+        && digits(9..15)
+        && text.as_bytes()[8] == b'T'
+        && text.ends_with('Z')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_we_make_are_ours() {
+        let made = name("demo", "2026-11-21T03:17:00Z".parse().unwrap());
+        assert_eq!(made, "demo-20261121T031700Z.pupperware");
+        let ours = |name: &str| is_named_by_us(&Path::new("/srv").join(name), "demo");
+        assert!(ours(&made));
+        for other in [
+            "before-migration.pupperware",
+            "demo-2-20261121T031700Z.pupperware",
+            "demo.pupperware",
+            "demo-\u{e9}2345678901234.pupperware",
+        ] {
+            assert!(!ours(other), "{other}");
+        }
+    }
 }

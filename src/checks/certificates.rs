@@ -11,11 +11,12 @@ use crate::observed::Observed;
 const SOON_DAYS: i64 = 60;
 
 /// Where each service keeps its certificate.
-const PLACES: [(&str, &str, &str); 4] = [
+const PLACES: [(&str, &str, &str); 5] = [
     ("certificate-ca", "puppetserver", "/etc/puppet/puppetserver/ca/ca_crt.pem"),
     ("certificate-puppetserver", "puppetserver", "/var/lib/puppet/ssl/certs/puppet.pem"),
     ("certificate-puppetdb", "puppetdb", "/etc/pupperware/ssl/cert.pem"),
     ("certificate-postgres", "postgres", "/etc/pupperware/ssl/cert.pem"),
+    ("certificate-puppetboard", "puppetboard", "/etc/pupperware/ssl/cert.pem"),
 ];
 
 /// One check a certificate.

@@ -27,7 +27,7 @@ use crate::observed::Observed;
 use crate::plan::{Action, Plan};
 
 /// Every check, in order: group and id.
-pub const ALL: [(&str, &str); 16] = [
+pub const ALL: [(&str, &str); 18] = [
     ("engine", "engine-reachable"),
     ("engine", "engine-api"),
     ("engine", "engine-linux"),
@@ -35,11 +35,13 @@ pub const ALL: [(&str, &str); 16] = [
     ("machine", "memory"),
     ("machine", "clock"),
     ("network", "port-published"),
+    ("network", "port-puppetboard"),
     ("images", "images-present"),
     ("certificates", "certificate-ca"),
     ("certificates", "certificate-puppetserver"),
     ("certificates", "certificate-puppetdb"),
     ("certificates", "certificate-postgres"),
+    ("certificates", "certificate-puppetboard"),
     ("images", "class-archive-puppetserver"),
     ("images", "class-archive-puppetdb"),
     ("platform", "platform-proved"),
@@ -102,6 +104,8 @@ pub struct Ground<'a> {
     pub info: &'a EngineInfo,
     /// Where the server is to be published.
     pub address: (IpAddr, u16),
+    /// Where Puppetboard is to be published; nothing when it was not asked for.
+    pub puppetboard: Option<(IpAddr, u16)>,
     /// The images that are needed.
     pub images: &'a [DesiredImage],
     /// The platform as it is.
@@ -125,7 +129,11 @@ pub async fn all(ground: &Ground<'_>) -> Vec<Check> {
             Err(error) => Check::failed("machine", "memory", error),
         },
         machine::clock(info),
-        ports::published(engine, ground.address, observed),
+        ports::SERVER.check(engine, ground.address, observed),
+        match ground.puppetboard {
+            Some(address) => ports::PUPPETBOARD.check(engine, address, observed),
+            None => Check::ok("network", ports::PUPPETBOARD.id, "puppetboard was not asked for"),
+        },
         images(ground.images, observed),
     ];
     checks.extend(certificates::all(engine, observed).await);
@@ -174,16 +182,22 @@ pub fn before_up(
     plan: &Plan,
 ) -> Result<()> {
     let builds = plan.steps.iter().filter(|s| matches!(s.action, Action::BuildImage { .. })).count() as u64;
-    let starts_server =
-        plan.steps.iter().any(|s| matches!(&s.action, Action::CreateContainer { spec, .. } if !spec.ports.is_empty()));
+    let created = |wanted: &str| {
+        plan.steps.iter().find_map(|s| match &s.action {
+            Action::CreateContainer { spec, service } if service == wanted => spec.ports.first(),
+            _ => None,
+        })
+    };
     let mut checks = vec![machine::linux(info)];
     if !plan.is_empty() {
         // An image with its build stages takes a bit over a gigabyte until the stages are cleaned up.
         checks.push(machine::disk(engine, info, 1 + builds * 3 / 2));
     }
-    if starts_server {
-        checks.push(machine::memory(info, desired));
-        checks.push(ports::published(engine, desired.address, observed));
+    for port in [ports::SERVER, ports::PUPPETBOARD] {
+        if let Some(published) = created(port.service) {
+            checks.push(machine::memory(info, desired));
+            checks.push(port.check(engine, (published.address, published.port), observed));
+        }
     }
     match checks.into_iter().find(|c| c.severity == Severity::Error) {
         None => Ok(()),

@@ -38,6 +38,9 @@ pub struct AuditArgs {
     #[arg(long, env = "PUPPERWARE_CODE", hide = true)]
     pub code: Option<std::path::PathBuf>,
     /// The same.
+    #[arg(long, value_delimiter = ',', env = "PUPPERWARE_WITH", hide = true)]
+    pub with: Vec<String>,
+    /// The same.
     #[arg(long, env = "PUPPERWARE_CHANNEL", hide = true)]
     pub channel: Option<String>,
     /// The same.

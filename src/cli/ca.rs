@@ -18,7 +18,7 @@ use crate::report::output::Output;
     pupperware ca sign web01.example.com      sign one that waits\n  \
     pupperware ca revoke web01.example.com    shut one out at once\n  \
     pupperware ca reissue puppetdb            a new certificate for a service\n  \
-    pupperware ca import ./ca                 before the first `up`: a CA that was made elsewhere")]
+    pupperware ca import ./ca                 a CA from elsewhere, before `up`")]
 pub struct CaArgs {
     /// What to do.
     #[command(subcommand)]

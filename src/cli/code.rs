@@ -16,7 +16,7 @@ use crate::report::output::Output;
     pupperware code deploy              every branch\n  \
     pupperware code status              which commit is served where\n  \
     pupperware code check --node web01  whether that node's catalog compiles\n  \
-    pupperware code eyaml encrypt       a value for Hiera that only Puppet Server can read")]
+    pupperware code eyaml encrypt       a value that only Puppet Server can read")]
 pub struct CodeArgs {
     /// What to do with code.
     #[command(subcommand)]
@@ -125,7 +125,7 @@ pub enum EyamlCommand {
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware code eyaml encrypt < password.txt\n  \
-    pupperware code eyaml encrypt --label profile::db::password password.txt >> data/common.yaml\n  \
+    pupperware code eyaml encrypt --label db::password password.txt >> a.yaml\n  \
     openssl rand -hex 16 | pupperware code eyaml encrypt")]
 pub struct EyamlEncryptArgs {
     /// The file with the value [default: standard input].
@@ -152,7 +152,7 @@ pub struct EyamlPublicKeyArgs {
     pub pair: Option<u32>,
 }
 
-/// Encrypt the values in files of this machine for the newest key pair.
+/// Encrypt the values in files anew, for the newest key pair.
 ///
 /// After `secrets rotate eyaml`, in a work tree of the control repository. Each value is opened and closed again inside
 /// the engine. Paths to older pairs, as in hiera.yaml, are led to the newest. When a single value cannot be opened, no

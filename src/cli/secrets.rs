@@ -51,8 +51,8 @@ pub struct SecretsListArgs {
 #[command(after_long_help = "Examples:\n  \
     pupperware secrets rotate                       the database password\n  \
     pupperware secrets rotate puppetdb-password     the same, by its name\n  \
-    pupperware secrets rotate eyaml                 a new key pair for encrypted values\n  \
-    pupperware secrets rotate tokens                void the tokens that were not used\n  \
+    pupperware secrets rotate eyaml                 one more key pair\n  \
+    pupperware secrets rotate tokens                void unused tokens\n  \
     pupperware secrets rotate --dry-run             what would be done")]
 pub struct SecretsRotateArgs {
     /// The secret: puppetdb-password, eyaml or tokens [default: the database password].

@@ -33,7 +33,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &AuditArgs, report: &Report) 
     let release = ReleaseArgs { channel: args.channel.clone(), release: args.release.clone() };
     let context = Context::new(
         global,
-        &Extra { release: Some(&release), code: args.code.as_deref(), ..Extra::default() },
+        &Extra { release: Some(&release), with: &args.with, code: args.code.as_deref(), ..Extra::default() },
         report,
     )?;
     let (engine, observed) = context.observe().await?;

@@ -66,6 +66,8 @@ pub struct Platform {
 pub struct Extra<'a> {
     /// `--channel`, `--release`.
     pub release: Option<&'a ReleaseArgs>,
+    /// `--with`.
+    pub with: &'a [String],
     /// `--code`.
     pub code: Option<&'a Path>,
     /// The configuration comes from a backup, and is in no file yet.
@@ -288,6 +290,7 @@ fn overrides(global: &GlobalArgs, extra: &Extra) -> Overrides {
             "--release",
             "PUPPERWARE_RELEASE",
         ),
+        with: sourced((!extra.with.is_empty()).then(|| extra.with.join(",")), "--with", "PUPPERWARE_WITH"),
         code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),
         restored: extra.restored.cloned(),
         elsewhere: extra.elsewhere,

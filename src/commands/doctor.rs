@@ -6,9 +6,11 @@ use super::context::{Context, Extra, machine};
 use crate::checks::{self, Check, Ground, Severity};
 use crate::cli::global::GlobalArgs;
 use crate::cli::inspect::DoctorArgs;
-use crate::desired;
+use crate::config::types::Addon;
+use crate::desired::{self, addons};
 use crate::engine::Cause;
 use crate::error::{Error, Kind, Result};
+use crate::images::DesiredImage;
 use crate::observed;
 use crate::report::Report;
 use crate::report::output::{Document, Output, Tabular, print_data};
@@ -84,11 +86,16 @@ pub(super) async fn examine(context: &Context) -> Result<Vec<Check>> {
     };
     let supply = context.supplied(engine, info, observed)?;
     let desired = context.desired(&supply.release, machine(&supply.info), &supply.observed);
+    let config = &context.settings.config;
+    let board = config.puppetboard.publish;
+    let images: Vec<DesiredImage> =
+        supply.images.iter().filter(|i| addons::wants(config, &i.component)).cloned().collect();
     let ground = Ground {
         engine: &supply.engine,
         info: &supply.info,
-        address: desired::address(&context.settings.config),
-        images: &supply.images,
+        address: desired::address(config),
+        puppetboard: config.has(Addon::Puppetboard).then(|| (board.address(), board.port())),
+        images: &images,
         observed: &supply.observed,
         backup_max_age: context.settings.config.backup.max_age,
         desired: desired.as_ref().map(|(_, desired)| desired),

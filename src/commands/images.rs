@@ -8,6 +8,7 @@ use crate::cli::change::ChangeArgs;
 use crate::cli::global::GlobalArgs;
 use crate::cli::images::{ImagesArgs, ImagesCommand, ImagesLoadArgs, ImagesSaveArgs, SelectionArgs};
 use crate::config::sizing::show_size;
+use crate::desired::addons;
 use crate::error::{Error, Result};
 use crate::images::{self, DesiredImage, Source};
 use crate::journal::lock;
@@ -62,8 +63,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &ImagesArgs, report: &Report)
             get(global, selection, wanted, report).await
         }
         ImagesCommand::List(selection) => {
-            let (_, supply) = load_supply(global, selection, report).await?;
-            list(&supply, selection).await?;
+            let (context, supply) = load_supply(global, selection, report).await?;
+            list(&context, &supply, selection).await?;
             Ok(0)
         }
         ImagesCommand::Save(args) => save(global, args, report).await,
@@ -82,10 +83,15 @@ async fn load_supply(global: &GlobalArgs, selection: &SelectionArgs, report: &Re
     Ok((context, supply))
 }
 
-/// The chosen images.
-fn chosen<'p>(supply: &'p Supply, selection: &'p SelectionArgs) -> impl Iterator<Item = &'p DesiredImage> {
-    let all = selection.components.is_empty();
-    supply.images.iter().filter(move |i| all || selection.components.contains(&i.component))
+/// The chosen images: those that were named, else all but those of services that were not asked for.
+fn chosen<'p>(
+    context: &'p Context,
+    supply: &'p Supply,
+    selection: &'p SelectionArgs,
+) -> impl Iterator<Item = &'p DesiredImage> {
+    let (all, config) = (selection.components.is_empty(), &context.settings.config);
+    let named = move |component: &String| selection.components.contains(component);
+    supply.images.iter().filter(move |i| named(&i.component) || (all && addons::wants(config, &i.component)))
 }
 
 async fn get(
@@ -96,7 +102,7 @@ async fn get(
 ) -> Result<u8> {
     let (context, supply) = load_supply(global, selection, report).await?;
     let components: Vec<String> =
-        chosen(&supply, selection).filter(|i| wanted(&i.source)).map(|i| i.component.clone()).collect();
+        chosen(&context, &supply, selection).filter(|i| wanted(&i.source)).map(|i| i.component.clone()).collect();
     if components.is_empty() {
         context.report.note(format!(
             "release {} has no image to get this way; `pupperware images list` shows where each comes from",
@@ -119,13 +125,13 @@ async fn get(
         Outcome::Nothing => context.report.note("nothing to do: all images are here"),
         Outcome::Done(_) | Outcome::Shown(_) => {}
     }
-    list(&supply, selection).await?;
+    list(&context, &supply, selection).await?;
     Ok(0)
 }
 
-async fn list(supply: &Supply, selection: &SelectionArgs) -> Result<()> {
+async fn list(context: &Context, supply: &Supply, selection: &SelectionArgs) -> Result<()> {
     let mut rows = Vec::new();
-    for image in chosen(supply, selection) {
+    for image in chosen(context, supply, selection) {
         let found = supply.engine.find_image(&image.reference).await?;
         let packages = found.as_ref().and_then(|f| f.labels.get(images::PACKAGES_LABEL)).map(String::as_str);
         rows.push(Row {
@@ -143,7 +149,7 @@ async fn list(supply: &Supply, selection: &SelectionArgs) -> Result<()> {
 /// One archive with everything that a machine without a network needs, the image of never-started containers too.
 async fn save(global: &GlobalArgs, args: &ImagesSaveArgs, report: &Report) -> Result<u8> {
     let (context, supply) = load_supply(global, &args.images, report).await?;
-    let wanted: Vec<&DesiredImage> = chosen(&supply, &args.images).collect();
+    let wanted: Vec<&DesiredImage> = chosen(&context, &supply, &args.images).collect();
     let missing: Vec<&str> =
         wanted.iter().filter(|i| !supply.observed.has_image(&i.reference)).map(|i| i.component.as_str()).collect();
     if !missing.is_empty() {

@@ -328,7 +328,7 @@ impl Tabular for Status {
 /// Shows the status once, or at every change.
 pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, report: &Report) -> Result<u8> {
     let release = ReleaseArgs { channel: args.channel.clone(), release: args.release.clone() };
-    let extra = Extra { release: Some(&release), code: args.code.as_deref(), ..Extra::default() };
+    let extra = Extra { release: Some(&release), with: &args.with, code: args.code.as_deref(), ..Extra::default() };
     let context = Context::new(global, &extra, report);
     // What runs can also be told while the configuration is wrong.
     let (project, engine) = match &context {

@@ -7,13 +7,16 @@ use super::context::{Context, Extra, Platform};
 use crate::checks;
 use crate::cli::global::GlobalArgs;
 use crate::cli::up::UpArgs;
+use crate::config::Config;
+use crate::config::types::Addon;
 use crate::error::{Kind, Result};
 use crate::plan;
 use crate::report::{Report, terminal};
 
 /// Brings the platform up; with `--dry-run` shows what would be done.
 pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> Result<u8> {
-    let extra = Extra { release: Some(&args.release), code: args.code.as_deref(), ..Extra::default() };
+    let extra =
+        Extra { release: Some(&args.release), with: &args.with, code: args.code.as_deref(), ..Extra::default() };
     let context = Context::new(global, &extra, report)?;
     let platform = context.platform().await?;
     let desired = &platform.desired;
@@ -54,7 +57,7 @@ fn what_now(context: &Context, platform: &Platform) -> String {
     let project =
         if context.project() == "pupperware" { String::new() } else { format!(" --project {}", context.project()) };
     format!(
-        "{name} is up and proved: release {release}, agents reach it at {address}:{port}\n\n\
+        "{name} is up and proved: release {release}, agents reach it at {address}:{port}\n{board}\n\
          attach an agent (this machine must be known to it as \"puppet\", or add its name to puppetserver.dns_alt_names):\n\
          \x20 puppet config set server puppet --section main{server_port}\n\
          \x20 echo \"{reached} puppet\" >> /etc/hosts\n\
@@ -62,9 +65,20 @@ fn what_now(context: &Context, platform: &Platform) -> String {
          sign it:   pupperware{project} ca sign NAME\n\
          status:    pupperware{project} status\n\
          proof:     pupperware{project} smoke\n",
+        board = puppetboard(&context.settings.config),
         name = desired.project,
         release = desired.release,
     )
+}
+
+/// Where a browser finds Puppetboard; a loopback by its name, which is the same for both families.
+fn puppetboard(config: &Config) -> String {
+    let publish = config.puppetboard.publish;
+    match (config.has(Addon::Puppetboard), publish.address().is_loopback()) {
+        (false, _) => String::new(),
+        (true, true) => format!("puppetboard: http://localhost:{}/\n", publish.port()),
+        (true, false) => format!("puppetboard: http://{publish}/\n"),
+    }
 }
 
 /// By which address agents reach a server that is published at `address`; where that is not known, words for it.

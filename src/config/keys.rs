@@ -38,6 +38,11 @@ pub const KEYS: &[Key] = &[
         "The channel to follow: the platform runs its newest fit release. Excludes `release`. Unset: what the platform already runs, or the default channel.",
     ),
     key("release", "8.0.0", "The exact release to run. Excludes `channel`."),
+    key(
+        "with",
+        "[puppetboard]",
+        "Services beside those that every platform has: `puppetboard`, which shows what PuppetDB holds as web pages. One that is taken out of the list goes with the next `up`, and its certificate is revoked.",
+    ),
     section("puppetserver", "The primary: the Puppet Server that holds the CA."),
     key(
         "puppetserver.publish",
@@ -98,6 +103,13 @@ pub const KEYS: &[Key] = &[
     ),
     section("agents", "The platform's own agents, for trying things and for proving that the platform works."),
     key("agents.replicas", "3", "How many."),
+    section("puppetboard", "Puppetboard, when it is among `with`."),
+    key(
+        "puppetboard.publish",
+        "9000",
+        "Where Puppetboard is reached: a port on this machine's loopback, or an address and a port. It has no login: whoever reaches it reads the facts and reports of every node.",
+    ),
+    key("puppetboard.memory", "512m", "The container's memory limit. More than a thousand nodes want more."),
     section("code", "Where Puppet code comes from."),
     key(
         "code.dir",
@@ -167,6 +179,7 @@ pub const KEYS: &[Key] = &[
     key("images.puppetserver", "registry.example.com/pupperware/puppetserver:8.0.0", "Puppet Server."),
     key("images.agent", "registry.example.com/pupperware/agent:8.0.0", "The Puppet agent."),
     key("images.code", "registry.example.com/pupperware/code:8.0.0", "What deploys and checks Puppet code."),
+    key("images.puppetboard", "registry.example.com/pupperware/puppetboard:8.0.0", "Puppetboard."),
 ];
 
 /// The words about this path.

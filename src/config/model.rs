@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::types::{
-    AgeRecipient, Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName, EnvironmentTimeout,
-    ImageReference, ProjectName, Publish, RepositoryUrl, Setting, Ttl,
+    Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName,
+    EnvironmentTimeout, ImageReference, ProjectName, Publish, PublishHere, RepositoryUrl, Setting, Ttl,
 };
 
 /// A JVM's heap: at least 256 MiB.
@@ -33,6 +33,8 @@ pub struct Config {
     pub project: ProjectName,
     /// The channel or release to run.
     pub track: Track,
+    /// Services beside those that are always there. Each once.
+    pub with: Vec<Addon>,
     /// The primary.
     pub puppetserver: PuppetServer,
     /// PuppetDB.
@@ -41,6 +43,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// The platform's own agents.
     pub agents: AgentPool,
+    /// Puppetboard, where it is among `with`.
+    pub puppetboard: Puppetboard,
     /// Puppet code.
     pub code: Code,
     /// Backups.
@@ -144,6 +148,25 @@ impl Default for AgentPool {
     }
 }
 
+/// Puppetboard's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Puppetboard {
+    /// Where people reach it.
+    pub publish: PublishHere,
+    /// The container's memory limit.
+    pub memory: MemorySize,
+}
+
+impl Default for Puppetboard {
+    fn default() -> Self {
+        const MEMORY: MemorySize = match MemorySize::new(256) {
+            Some(memory) => memory,
+            None => panic!("256m is in the range"),
+        };
+        Puppetboard { publish: PublishHere::default(), memory: MEMORY }
+    }
+}
+
 /// Where Puppet code comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Code {
@@ -208,6 +231,8 @@ pub struct Images {
     pub agent: Option<ImageReference>,
     /// What deploys and checks code.
     pub code: Option<ImageReference>,
+    /// Puppetboard.
+    pub puppetboard: Option<ImageReference>,
 }
 
 impl Config {
@@ -227,14 +252,19 @@ impl Config {
         }
     }
 
+    /// True when the platform has this service.
+    pub fn has(&self, addon: Addon) -> bool {
+        self.with.contains(&addon)
+    }
+
     /// Every setting with its dotted path and its value as it would stand in the file (`null` when unset),
     /// in the order of the reference.
     pub fn values(&self) -> Vec<(&'static str, Value)> {
         fn option<T: Setting>(value: Option<&T>) -> Value {
             value.map_or(Value::Null, Setting::to_json)
         }
-        let Config { project, track: _, puppetserver: server, puppetdb: db, postgres, agents, code, backup, images } =
-            self;
+        let Config { project, track: _, with, puppetserver: server, puppetdb: db, .. } = self;
+        let Config { postgres, agents, puppetboard: board, code, backup, images, .. } = self;
         let recipients: Value = backup.recipients.iter().map(Setting::to_json).collect();
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
         let path = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| json!(path.to_string_lossy()));
@@ -243,6 +273,7 @@ impl Config {
             ("project", project.to_json()),
             ("channel", option(self.channel())),
             ("release", option(self.release())),
+            ("with", with.iter().map(Setting::to_json).collect()),
             ("puppetserver.publish", server.publish.to_json()),
             ("puppetserver.dns_alt_names", names),
             ("puppetserver.autosign", server.autosign.to_json()),
@@ -263,6 +294,8 @@ impl Config {
             ("postgres.cpus", option(postgres.cpus.as_ref())),
             ("postgres.shared_buffers", postgres.shared_buffers.to_json()),
             ("agents.replicas", agents.replicas.to_json()),
+            ("puppetboard.publish", board.publish.to_json()),
+            ("puppetboard.memory", board.memory.to_json()),
             ("code.dir", path(code.dir.as_ref())),
             ("code.control_repo.url", option(repo.map(|r| &r.url))),
             ("code.control_repo.ssh_key", path(repo.and_then(|r| r.ssh_key.as_ref()))),
@@ -281,6 +314,7 @@ impl Config {
             ("images.puppetserver", option(images.puppetserver.as_ref())),
             ("images.agent", option(images.agent.as_ref())),
             ("images.code", option(images.code.as_ref())),
+            ("images.puppetboard", option(images.puppetboard.as_ref())),
         ]
     }
 }

@@ -23,6 +23,8 @@ pub const SERVICES: [Source; 3] = [
     ("compose/puppetdb.yaml", include_str!("../../compose/puppetdb.yaml")),
     ("compose/puppetserver.yaml", include_str!("../../compose/puppetserver.yaml")),
 ];
+/// Puppetboard; read when it is asked for.
+pub const PUPPETBOARD: Source = ("compose/puppetboard.yaml", include_str!("../../compose/puppetboard.yaml"));
 /// The agent; read once for each replica.
 pub const AGENT: Source = ("compose/agent.yaml", include_str!("../../compose/agent.yaml"));
 

@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 
+use super::addons;
 use crate::config::Config;
+use crate::config::types::Addon;
 
 /// uid and gid of puppetserver in our images.
 pub const PUPPET: u32 = 920;
@@ -13,6 +15,8 @@ pub const PUPPET: u32 = 920;
 pub const PUPPETDB: u32 = 921;
 /// uid and gid of PostgreSQL in our images.
 pub const POSTGRES: u32 = 922;
+/// uid and gid of Puppetboard in our images.
+pub const PUPPETBOARD: u32 = 923;
 
 /// Names that the server's certificate always has, beside the user's.
 pub const SERVER_NAMES: [&str; 3] = ["puppet", "puppetserver", "localhost"];
@@ -144,6 +148,12 @@ pub fn of(config: &Config, database: &str) -> Credentials {
         directory(database, ".", POSTGRES, 0o700),
         directory("state", ".", 0, 0o700),
     ];
+    if config.has(Addon::Puppetboard) {
+        let volume = addons::parts(Addon::Puppetboard).volume;
+        let certname = addons::certname(config.project.as_str(), Addon::Puppetboard);
+        certificates.push(certificate(&certname, vec![certname.clone()], Layout::Flat, volume, PUPPETBOARD));
+        directories.push(directory(volume, ".", PUPPETBOARD, 0o750));
+    }
     if config.code.dir.is_none() {
         for path in [
             ".",
@@ -201,6 +211,15 @@ impl Credentials {
         core.certificates.retain(|c| !c.is_agent());
         core.directories.retain(|d| !agents.contains(&d.volume.as_str()));
         core
+    }
+
+    /// What must be there whatever services were asked for: a change of it means that all is issued anew. The services
+    /// that come and go have volumes of their own, which tell.
+    pub fn lasting(&self) -> Credentials {
+        let mut lasting = self.core();
+        lasting.certificates.retain(|c| !addons::owns(&c.volume));
+        lasting.directories.retain(|d| !addons::owns(&d.volume));
+        lasting
     }
 
     /// Keys of the agents' volumes.
@@ -280,5 +299,6 @@ mod tests {
         let credentials = of(&Config { project: project.clone(), ..Config::default() }, "postgres-data");
         assert!(credentials.ca_name.len() <= 64);
         assert!(agent_certname(project.as_str(), u32::MAX).len() <= 64);
+        assert!(addons::certname(project.as_str(), Addon::Puppetboard).len() <= 64);
     }
 }

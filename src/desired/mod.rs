@@ -2,6 +2,7 @@
 //!
 //! Nothing here talks to an engine or reads a clock, so the same input always gives the same result.
 
+pub mod addons;
 pub mod compose;
 pub mod credentials;
 pub mod export;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use crate::config::Config;
 use crate::config::model::ControlRepo;
 use crate::config::sizing::Sizing;
+use crate::config::types::Addon;
 use crate::engine::FileEntry;
 use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
 use crate::error::Result;
@@ -56,6 +58,8 @@ pub struct Desired {
     pub files: BTreeMap<String, Vec<FileEntry>>,
     /// Where agents from outside find the server.
     pub address: (IpAddr, u16),
+    /// Services that were not asked for: what is there of them goes.
+    pub absent: Vec<Addon>,
     /// The repository that code is deployed from.
     pub control_repo: Option<ControlRepo>,
     /// What code checks look at: the code volume's key, or the user's directory.
@@ -115,9 +119,14 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         // The user's directory stands in its place.
         volumes.remove("code");
     }
+    let absent = addons::absent(config);
+    for parts in absent.iter().map(|addon| addons::parts(*addon)) {
+        volumes.remove(parts.volume);
+    }
     let networks = platform
         .networks
         .iter()
+        .filter(|(key, _)| !absent.iter().any(|addon| addons::parts(*addon).network == key.as_str()))
         .map(|(key, n)| (key.clone(), labels::network(&project, key, n.internal)))
         .collect::<BTreeMap<_, _>>();
 
@@ -135,7 +144,8 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         database,
     };
     let mut replicas = Vec::new();
-    for source in compose::SERVICES {
+    let added = config.with.iter().map(|addon| addons::parts(*addon).source);
+    for source in compose::SERVICES.into_iter().chain(added) {
         let file = compose::read(source, &context.variables(1)?)?;
         replicas.extend(context.replicas(&file, 1)?);
     }
@@ -165,6 +175,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         credentials,
         files,
         address: address(config),
+        absent,
         control_repo: config.code.control_repo.clone(),
         code: config
             .code
@@ -201,6 +212,7 @@ fn overrides(config: &Config) -> BTreeMap<String, String> {
         ("puppetserver", &images.puppetserver),
         ("agent", &images.agent),
         ("code", &images.code),
+        ("puppetboard", &images.puppetboard),
     ]
     .into_iter()
     .filter_map(|(component, image)| Some((component.to_owned(), image.as_ref()?.to_string())))

@@ -14,6 +14,8 @@ pub enum Reload {
     Hangup,
     /// PostgreSQL is told to read its configuration again: connections stay.
     Database,
+    /// Nobody reads it there; it is kept so that no copy is old.
+    Unread,
     /// With its next start, or the next list that cannot wait.
     Later,
 }
@@ -45,6 +47,7 @@ fn copy(replica: &Replica) -> Option<CrlCopy> {
         PRIMARY | "compiler" => ("/var/lib/puppet/ssl/crl.pem", Reload::Watches, Some(8140)),
         "puppetdb" => ("/etc/pupperware/ssl/crl.pem", Reload::Hangup, Some(8081)),
         "postgres" => ("/etc/pupperware/ssl/crl.pem", Reload::Database, None),
+        "puppetboard" => ("/etc/pupperware/ssl/crl.pem", Reload::Unread, None),
         _ => return None,
     };
     Some(CrlCopy {

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::compose::{self, ComposeFile, Service};
 use super::credentials::{self, Credentials};
 use super::interpolate::Variables;
-use super::{Origin, hash, labels};
+use super::{Origin, addons, hash, labels};
 use crate::config::Config;
 use crate::config::model::Pids;
 use crate::config::sizing::Sizing;
-use crate::config::types::Cpus;
+use crate::config::types::{Addon, Cpus};
 use crate::engine::FileEntry;
 use crate::engine::spec::{
     Attachment, ContainerSpec, HealthCheck, Labels, Mount, MountSource, NetworkSpec, PublishedPort, Restart,
@@ -73,11 +73,15 @@ pub(super) struct Context<'a> {
 
 /// Rendered configuration by volume key.
 pub(super) fn files(config: &Config, sizing: &Sizing) -> BTreeMap<String, Vec<FileEntry>> {
-    BTreeMap::from([
+    let mut files = BTreeMap::from([
         ("postgres-config".to_owned(), puppet::postgres::files(sizing)),
         ("puppetdb-config".to_owned(), puppet::puppetdb::files(config, sizing)),
         ("puppetserver-config".to_owned(), puppet::server::files(config, sizing)),
-    ])
+    ]);
+    if config.has(Addon::Puppetboard) {
+        files.insert("puppetboard-config".to_owned(), puppet::puppetboard::files(config));
+    }
+    files
 }
 
 impl Context<'_> {
@@ -88,22 +92,26 @@ impl Context<'_> {
             let found = self.images.iter().find(|i| i.component == component);
             found.map(|i| i.reference.clone()).ok_or_else(|| Error::failed(format!("no image for {component}")))
         };
-        let cpus = |cores: Option<Cpus>| cores.map(|c| (f64::from(c.milli()) / 1000.0).to_string()).unwrap_or_default();
         let config = self.config;
+        let cpus = |cores: Option<Cpus>| cores.map(|c| (f64::from(c.milli()) / 1000.0).to_string()).unwrap_or_default();
         Ok(Variables::from([
             ("POSTGRES_IMAGE", image("postgres")?),
             ("PUPPETDB_IMAGE", image("puppetdb")?),
             ("PUPPETSERVER_IMAGE", image("puppetserver")?),
             ("AGENT_IMAGE", image("agent")?),
+            ("PUPPETBOARD_IMAGE", image("puppetboard")?),
             ("POSTGRES_MEMORY", self.sizing.postgres.memory.value.to_string()),
             ("PUPPETDB_MEMORY", self.sizing.puppetdb.memory.value.to_string()),
             ("PUPPETSERVER_MEMORY", self.sizing.puppetserver.memory.value.to_string()),
             ("AGENT_MEMORY", self.sizing.agent_memory.value.to_string()),
+            ("PUPPETBOARD_CERTNAME", addons::certname(&project, Addon::Puppetboard)),
+            ("PUPPETBOARD_MEMORY", config.puppetboard.memory.bytes().to_string()),
             ("POSTGRES_CPUS", cpus(config.postgres.cpus)),
             ("PUPPETDB_CPUS", cpus(config.puppetdb.cpus)),
             ("PUPPETSERVER_CPUS", cpus(config.puppetserver.cpus)),
             ("PUPPETSERVER_PIDS", config.puppetserver.pids.map_or(4096, Pids::get).to_string()),
             ("PUPPETSERVER_PUBLISH", config.puppetserver.publish.to_string()),
+            ("PUPPETBOARD_PUBLISH", config.puppetboard.publish.to_string()),
             ("CODE", config.code.dir.as_ref().map_or_else(|| "code".into(), |d| d.display().to_string())),
             ("DATABASE", self.database.to_owned()),
             ("AGENT_NUMBER", number.to_string()),

@@ -34,7 +34,7 @@ pub(super) async fn push(context: &Context, id: usize, primary: &str, copy: &Crl
     };
     run(engine, &request, &format!("{} does not take the revocation list", copy.service)).await?;
     match copy.reload {
-        Reload::Watches | Reload::Later => Ok(()),
+        Reload::Watches | Reload::Later | Reload::Unread => Ok(()),
         Reload::Database => {
             let command = ["psql", "-h", "/run/postgresql", "-U", "postgres", "-w", "-X", "-q", "-A", "-t", "-c"];
             let command = command.into_iter().chain(["SELECT pg_reload_conf()"]).map(String::from).collect();

@@ -28,6 +28,17 @@ pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String,
     replace(context, &observed, &record).await
 }
 
+/// Forgets what was issued to a service that is gone.
+pub(super) async fn retired(context: &Context, certname: &str, volume: &str) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = next(context, &observed);
+    if let Some(issued) = &mut record.issued {
+        issued.volumes.remove(volume);
+        issued.ends.remove(certname);
+    }
+    replace(context, &observed, &record).await
+}
+
 /// Remembers from where code was deployed, and into which volume.
 pub(super) async fn deployed(context: &Context, url: &str, volume: &str) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;

@@ -45,6 +45,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             return issue(context, id, task, request, certificates).await;
         }
         Action::RecordIssued { request, volumes } => record_steps::issued(context, request, volumes).await?,
+        Action::RecordRetired { certname, volume } => record_steps::retired(context, certname, volume).await?,
         Action::RecordRotation { secret, under_way } => record_steps::rotation(context, secret, *under_way).await?,
         Action::RenewSecret { task, request, .. } => secret_steps::renew(context, task, request).await?,
         Action::MakeKeyPair { task, request } => return secret_steps::key_pair(context, task, request).await,

@@ -60,7 +60,7 @@ pub enum Action {
         key: String,
         /// Name.
         name: String,
-        /// Made by ourselves for a moment's use: nothing of worth is in it.
+        /// Nothing of worth is in it: made for a moment's use, or only of what can be issued again.
         throw_away: bool,
     },
     /// Write rendered configuration into a volume.
@@ -87,6 +87,13 @@ pub enum Action {
         request: String,
         /// Volume keys and names that it covers.
         volumes: Vec<(String, String)>,
+    },
+    /// Forget what was issued to a service that is gone.
+    RecordRetired {
+        /// Its certname.
+        certname: String,
+        /// Key of its volume.
+        volume: String,
     },
     /// Remember that a secret is being rotated, or that this is over.
     RecordRotation {

@@ -13,9 +13,11 @@ use crate::error::{Error, Result};
 use crate::observed::{self, Container, Observed};
 
 /// Volumes that are not copied, and why.
-const NOT_COPIED: [(&str, &str); 2] = [
-    ("puppetdb-data", "what PuppetDB has received and not stored yet changes while it is read"),
-    ("puppetserver-config", "it is written again at every start"),
+const NOT_COPIED: [(&str, Option<&str>); 3] = [
+    // Its certificate is issued again.
+    ("puppetboard-config", None),
+    ("puppetdb-data", Some("what PuppetDB has received and not stored yet changes while it is read")),
+    ("puppetserver-config", Some("it is written again at every start")),
 ];
 
 /// What the command knows and a snapshot does not.
@@ -101,7 +103,7 @@ pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> R
     let mut task = helper(desired, "backup", &[]);
     if !observed.has_image(&task.image) {
         return Err(Error::failed(format!("the image {} is not on the engine", task.image))
-            .hint("make it with `pupperware images build base`"));
+            .hint("make it with `pupperware images build provision`"));
     }
     let mut left_out = vec![];
     let mut mounts = vec![];
@@ -116,7 +118,8 @@ pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> R
             continue;
         }
         match NOT_COPIED.iter().find(|(not, _)| *not == key) {
-            Some((_, why)) => left_out.push(LeftOut { what: key, why: (*why).into() }),
+            Some((_, None)) => {}
+            Some((_, Some(why))) => left_out.push(LeftOut { what: key, why: (*why).into() }),
             None => mounts.push((key, name.clone())),
         }
     }

@@ -76,6 +76,7 @@ fn subject(action: &Action) -> String {
         | Action::RevokeCertificate { certname, .. }
         | Action::RemoveCertificate { certname, .. }
         | Action::MakeCanary { certname, .. }
+        | Action::RecordRetired { certname, .. }
         | Action::PlaceToken { certname, .. } => certname.clone(),
         Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => copy.container.clone(),
         Action::FlushEnvironments { server } => server.clone(),

@@ -5,7 +5,7 @@
 use super::builder::Builder;
 use super::unfinished;
 use super::{Action, Plan};
-use crate::desired::{CrlCopy, Desired, PRIMARY, Replica};
+use crate::desired::{CrlCopy, Desired, PRIMARY, Reload, Replica};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
 use crate::puppet::ca::{CertName, Certificate, State};
@@ -171,6 +171,14 @@ pub(super) fn push(plan: &mut Builder, desired: &Desired, copies: &[CrlCopy], ca
     }
 }
 
+/// Copies as nobody has to pause for them: the key of what is revoked is gone. Who does not read the list now does later.
+pub(super) fn without_pause(mut copies: Vec<CrlCopy>) -> Vec<CrlCopy> {
+    for copy in copies.iter_mut().filter(|c| c.reload == Reload::Hangup) {
+        copy.reload = Reload::Later;
+    }
+    copies
+}
+
 /// Revokes, pushes, verifies, and takes the canary away. A canary of its own for each run: that an older one is refused
 /// says nothing about the new list.
 fn revocation(
@@ -182,8 +190,10 @@ fn revocation(
     certificates: &[&Certificate],
     canary: &str,
 ) -> Result<()> {
-    let copies = desired.crl_copies();
+    let mut copies = desired.crl_copies();
     let runs = |c: &CrlCopy| observed.containers.get(&c.container).is_some_and(Container::running);
+    // One that nobody reads keeps no certificate in.
+    copies.retain(|c| runs(c) || c.reload != Reload::Unread);
     if let Some(down) = copies.iter().find(|c| !runs(c)) {
         return Err(Error::failed(format!("{} does not run, and could not take the revocation list", down.service))
             .hint(format!("start it with `pupperware --project {} start`", desired.project)));

@@ -6,8 +6,9 @@ use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{get_image, image_step, images_needed};
 use super::issue::{self, Issue, Issued, credentials};
-use super::{Action, Plan, ca, code, lifecycle, rotate};
+use super::{Action, Plan, ca, code, lifecycle, retire, rotate};
 use crate::desired::{CrlCopy, Desired, PRIMARY, Replica, labels};
+use crate::engine::found::FoundPort;
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
 
@@ -81,6 +82,7 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
         let needs = [vec![*step], plan.all("push_crl")].concat();
         issue::record(&mut plan, desired, needs);
     }
+    retire::retire(&mut plan, desired, observed);
     if let Some(secret) = rotation {
         rotate::finish(&mut plan, secret);
     }
@@ -126,8 +128,16 @@ fn refuse_lost_ca(desired: &Desired, observed: &Observed) -> Result<()> {
         )))
 }
 
-/// A port that another container of the engine holds, at the same address or at all of them.
+/// A port that another container of the engine holds, at the same address or at all of them; or that two services want.
 fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result<()> {
+    let wanted = || fates.iter().flat_map(|(r, _)| r.spec.ports.iter().map(move |p| (r.service.as_str(), p)));
+    for (at, (service, port)) in wanted().enumerate() {
+        let held = FoundPort { address: port.address, port: port.port, tcp: true };
+        if let Some((other, _)) = wanted().skip(at + 1).find(|(_, p)| held.bars(p.address, p.port)) {
+            return Err(Error::usage(format!("{service} and {other} would both be published on port {}", port.port))
+                .hint(format!("choose another with `{other}.publish` in pupperware.yaml")));
+        }
+    }
     for (replica, fate) in fates {
         if matches!(fate, Fate::Keep | Fate::Wait(_)) {
             continue;
@@ -136,7 +146,8 @@ fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result
             if let Some(holder) = observed.holder(port.address, port.port) {
                 return Err(Error::failed(format!("port {} is already taken by the container {holder}", port.port))
                     .hint(format!(
-                        "choose another with `puppetserver.publish` in pupperware.yaml, or `docker stop {holder}`"
+                        "choose another with `{}.publish` in pupperware.yaml, or `docker stop {holder}`",
+                        replica.service
                     )));
             }
         }
@@ -332,6 +343,8 @@ pub(super) fn prove(plan: &mut Builder, desired: &Desired) {
     needs.extend(plan.all("record_rotation"));
     needs.extend(plan.all("remove_container"));
     needs.extend(plan.all("push_crl"));
+    needs.extend(plan.all("remove_network"));
+    needs.extend(plan.all("remove_volume"));
     let action = Action::Prove {
         agent: agent.spec.name.clone(),
         certname: agent.certname.clone(),

@@ -18,6 +18,7 @@ impl Action {
             Action::PlaceFiles { .. } => "place_files",
             Action::IssueCredentials { .. } => "issue_credentials",
             Action::RecordIssued { .. } => "record_issued",
+            Action::RecordRetired { .. } => "record_retired",
             Action::RecordRotation { .. } => "record_rotation",
             Action::RenewSecret { .. } => "renew_secret",
             Action::MakeKeyPair { .. } => "make_key_pair",
@@ -80,7 +81,9 @@ impl Action {
             | Action::RestoreVolume { key, .. }
             | Action::PlaceFiles { key, .. } => format!("volume {key}"),
             Action::WriteBackup { source } => format!("file {}", source.file),
-            Action::SettleCa { .. } | Action::VerifyCa { .. } | Action::ImportCa { .. } => "certificate authority".into(),
+            Action::SettleCa { .. } | Action::VerifyCa { .. } | Action::ImportCa { .. } => {
+                "certificate authority".into()
+            }
             Action::MarkUpgrade { to, phase, .. } => match phase {
                 Phase::Preparing => format!("upgrade to {to}"),
                 Phase::Switching => format!("switch to {to}"),
@@ -95,6 +98,7 @@ impl Action {
             Action::PlaceConfiguration { path, .. } => format!("file {}", path.display()),
             Action::RecordBackup { .. } | Action::RecordVerification { .. } => "backup".into(),
             Action::IssueCredentials { .. } | Action::RecordIssued { .. } => "credentials".into(),
+            Action::RecordRetired { certname, .. } => format!("credentials of {certname}"),
             Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
             Action::RenewSecret { secret, .. } => format!("secret {secret}"),
             Action::MakeKeyPair { .. } => "key pair of eyaml".into(),
@@ -172,6 +176,7 @@ impl Action {
             | Action::FlushEnvironments { .. }
             | Action::CompileCatalog { .. } => Stage::Code,
             Action::RecordRotation { under_way: false, .. }
+            | Action::RecordRetired { .. }
             | Action::RecordProof { .. }
             | Action::RecordCode { .. }
             | Action::RecordBackup { .. }
@@ -204,6 +209,7 @@ impl Action {
         matches!(
             self,
             Action::RecordIssued { .. }
+                | Action::RecordRetired { .. }
                 | Action::RecordCode { .. }
                 | Action::RecordRotation { .. }
                 | Action::RecordProof { .. }

@@ -39,7 +39,7 @@ pub fn import(desired: &Desired, observed: &Observed, what: &Import) -> Result<P
     let mut plan = Builder::default();
     let mut needs = lifecycle::remove_tasks(&mut plan, observed);
     images_needed(&mut plan, desired, observed, &[], true);
-    needs.extend(image_step(&plan, "base"));
+    needs.extend(image_step(&plan, "provision"));
     for key in [CA, STATE] {
         let spec = desired.volumes[key].spec.clone();
         if !observed.volumes.contains_key(&spec.name) {
@@ -69,7 +69,7 @@ fn refuse_certificates(desired: &Desired, observed: &Observed) -> Result<()> {
             "agents that it signed would trust the platform no longer".into(),
         ])
         .hint(format!(
-            "give it up, and everybody's trust in it, with `pupperware --project {project} down --destroy-data {}`; the \
+            "keep a copy with `pupperware --project {project} backup create`; then give it up, and everybody's trust in it, with `pupperware --project {project} down --destroy-data {}`; the \
              database and the code stay",
             lost.join(" --destroy-data ")
         )))

@@ -53,7 +53,7 @@ fn missing(desired: &Desired, observed: &Observed, rotation: bool) -> Option<Iss
     if let Some(cause) = core.volumes().into_iter().find_map(uncovered) {
         return all(cause, new_secrets);
     }
-    if issued.request != hash::of(&core) {
+    if issued.request != hash::of(&desired.credentials.lasting()) {
         return all("certificate names changed".into(), new_secrets);
     }
     let agents: Vec<(String, String)> = desired
@@ -144,7 +144,7 @@ pub(super) fn credentials(
 /// The step that remembers what was issued.
 pub(super) fn record(plan: &mut Builder, desired: &Desired, needs: Vec<usize>) {
     let record = Action::RecordIssued {
-        request: hash::of(&desired.credentials.core()),
+        request: hash::of(&desired.credentials.lasting()),
         volumes: scoped(desired, &desired.credentials.volumes()),
     };
     plan.add(record, "so that it is issued once", needs);
@@ -154,7 +154,7 @@ pub(super) fn record(plan: &mut Builder, desired: &Desired, needs: Vec<usize>) {
 /// return to the old configuration would find its names on record, and the new ones in the certificates.
 fn reopen(plan: &mut Builder, desired: &Desired, observed: &Observed, again: &[String]) -> Option<usize> {
     let issued = observed.record.as_ref()?.issued.as_ref()?;
-    let same = issued.request == hash::of(&desired.credentials.core());
+    let same = issued.request == hash::of(&desired.credentials.lasting());
     if issued.request == OPEN || (same && again.is_empty()) {
         return None;
     }

@@ -17,6 +17,7 @@ mod issue;
 mod lifecycle;
 pub mod render;
 mod restore;
+mod retire;
 mod rotate;
 mod smoke;
 pub mod timeline;

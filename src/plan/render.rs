@@ -80,6 +80,7 @@ pub(super) fn verb(kind: &str) -> &str {
         | "record_backup"
         | "record_verification" => "remember",
         "place_configuration" => "write",
+        "record_retired" => "forget",
         "set_password" => "set the database password in",
         "mark_restore" => "mark as half-restored in",
         "finish_restore" => "remove the mark in",

@@ -111,6 +111,11 @@ fn well<'d>(desired: &'d Desired, observed: &Observed, service: &str) -> Result<
 fn sound(desired: &Desired, observed: &Observed, replica: &Replica) -> Result<()> {
     let service = &replica.service;
     let cause = match fate(desired, observed, replica) {
+        // Of a first `up` that was killed, services may run and still wait for what they have not got.
+        Fate::Keep | Fate::Wait(_) if observed.record.as_ref().is_none_or(|r| r.issued.is_none()) => {
+            return Err(Error::failed("it is not on record what was issued, so nothing is rotated")
+                .hint("bring the platform up with `pupperware up`"));
+        }
         Fate::Keep | Fate::Wait(_) => return Ok(()),
         Fate::Start(cause) | Fate::Restart(cause) | Fate::Create(cause) | Fate::Recreate(cause) => cause,
     };

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::issue::task;
 use super::{Action, Plan, ca};
-use crate::desired::{CrlCopy, Desired, Reload, Replica, credentials, labels};
+use crate::desired::{CrlCopy, Desired, Replica, credentials, labels};
 use crate::engine::spec::{ContainerSpec, MountSource};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
@@ -79,12 +79,9 @@ pub fn smoke_cleanup(desired: &Desired, observed: &Observed) -> Result<Plan> {
         plan.add(action, "thrown away", removed.clone());
     }
     if !left.is_empty() {
-        // The key goes with the volume, so nobody has to pause for this list. Who does not run gets the next one.
+        // Who does not run gets the next one.
         let runs = |c: &CrlCopy| observed.containers.get(&c.container).is_some_and(Container::running);
-        let mut copies: Vec<CrlCopy> = desired.crl_copies().into_iter().filter(runs).collect();
-        for copy in copies.iter_mut().filter(|c| c.reload == Reload::Hangup) {
-            copy.reload = Reload::Later;
-        }
+        let copies = ca::without_pause(desired.crl_copies().into_iter().filter(runs).collect());
         let revoked = plan.all("revoke_certificate");
         ca::push(&mut plan, desired, &copies, "thrown away", &revoked);
     }

@@ -1,7 +1,7 @@
 //! A CA that was made elsewhere, as files: what must be there, and its form and order as Puppet Server wants them.
 //!
 //! Names, ends, and whether the key is the certificate's are judged here. Whether signatures hold is for OpenSSL to say,
-//! inside the engine (`import` in `images/base/pupperware-provision`).
+//! inside the engine (`import` in `images/provision/pupperware-provision`).
 
 use std::fmt::Display;
 
@@ -32,6 +32,9 @@ pub const INVENTORY: &str = "inventory.txt";
 /// The directory with what was signed, a file a certificate.
 pub const SIGNED: &str = "signed";
 
+/// Puppet's `pp_cli_auth`: who shows it may sign and revoke.
+const CLI_AUTH: &str = "1.3.6.1.4.1.34380.1.3.39";
+
 /// Serial numbers from here on are random ones. Puppet's CA counts, and never gets there.
 const RANDOM: u128 = 1 << 62;
 
@@ -59,6 +62,10 @@ pub struct Authority {
     pub subject: String,
     /// When the first of its certificates ends.
     pub ends: Timestamp,
+    /// When the first revocation list of a CA above it ends, which nobody here can make anew.
+    pub lists_end: Timestamp,
+    /// Names of certificates that may drive the CA, as that of the Puppet Server which had it before.
+    pub administrators: Vec<String>,
     /// Its certificate, then those above it, the root last.
     pub certificates: String,
     /// The newest revocation list of each, in the same order.
@@ -79,21 +86,24 @@ pub fn judge(found: &Found, now: Timestamp) -> Result<Authority> {
     });
     let certificates: Vec<X509Certificate> = certificates.collect::<Result<_>>()?;
     let chain = chain(&certificates, &modulus(&found.key)?)?;
-    for at in &chain {
-        certificate(&certificates[*at], now)?;
+    for (at, below) in chain.iter().zip(0..) {
+        certificate(&certificates[*at], below, now)?;
     }
     let issuer = &certificates[chain[0]];
-    let (lists, revoked) = lists(&found.lists, chain.iter().map(|at| certificates[*at].subject()), now)?;
+    let (lists, revoked, lists_end) = lists(&found.lists, chain.iter().map(|at| certificates[*at].subject()), now)?;
     let mut used = revoked;
     if chain.len() == 1 {
         used.push(issuer.raw_serial().to_vec());
     }
-    used.extend(signed(&found.signed, issuer)?);
+    let (serials, administrators) = signed(&found.signed, issuer)?;
+    used.extend(serials);
     let ends = chain.iter().map(|at| certificates[*at].validity().not_after.timestamp()).min();
     Ok(Authority {
         subject: issuer.subject().to_string(),
         ends: ends.and_then(|e| Timestamp::from_second(e).ok()).unwrap_or(Timestamp::MAX),
         certificates: chain.iter().map(|at| texts[*at].as_str()).collect(),
+        lists_end,
+        administrators,
         lists,
         serial: next_serial(found, &used)?,
     })
@@ -188,8 +198,8 @@ fn chain(certificates: &[X509Certificate], modulus: &[u8]) -> Result<Vec<usize>>
     Ok(chain)
 }
 
-/// One certificate of the chain.
-fn certificate(certificate: &X509Certificate, now: Timestamp) -> Result<()> {
+/// One certificate of the chain, with so many CAs between it and what is signed.
+fn certificate(certificate: &X509Certificate, below: u32, now: Timestamp) -> Result<()> {
     let subject = certificate.subject();
     let (from, until) = (certificate.validity().not_before, certificate.validity().not_after);
     if until.timestamp() <= now.as_second() {
@@ -199,8 +209,13 @@ fn certificate(certificate: &X509Certificate, now: Timestamp) -> Result<()> {
         return Err(wrong(CERTIFICATES, format!("the certificate of {subject} begins on {}", day(from.timestamp()))));
     }
     let odd = |e: X509Error| wrong(CERTIFICATES, format!("the certificate of {subject} cannot be read: {e}"));
-    if !certificate.basic_constraints().map_err(odd)?.is_some_and(|b| b.value.ca) {
+    let constraints = certificate.basic_constraints().map_err(odd)?.map(|b| b.value);
+    if !constraints.is_some_and(|c| c.ca) {
         return Err(wrong(CERTIFICATES, format!("the certificate of {subject} is not that of a CA (no CA:TRUE)")));
+    }
+    if let Some(most) = constraints.and_then(|c| c.path_len_constraint).filter(|most| *most < below) {
+        let what = format!("{subject} allows {most} CAs below it (pathlen), and there are {below}");
+        return Err(wrong(CERTIFICATES, what));
     }
     if certificate.key_usage().map_err(odd)?.is_some_and(|u| !u.value.key_cert_sign() || !u.value.crl_sign()) {
         let what = format!("the certificate of {subject} may not sign certificates and revocation lists (key usage)");
@@ -209,12 +224,12 @@ fn certificate(certificate: &X509Certificate, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// The newest list of each of these, in their order, and what the first one has revoked.
+/// The newest list of each of these, in their order, what the first one has revoked, and when the others end.
 fn lists<'n>(
     text: &str,
     subjects: impl Iterator<Item = &'n X509Name<'n>>,
     now: Timestamp,
-) -> Result<(String, Vec<Vec<u8>>)> {
+) -> Result<(String, Vec<Vec<u8>>, Timestamp)> {
     let texts = blocks(text, "X509 CRL");
     let pems = pems(LISTS, &texts)?;
     let lists = pems.iter().zip(1..).map(|(pem, number)| {
@@ -222,7 +237,7 @@ fn lists<'n>(
         list.map_err(|e| wrong(LISTS, format!("its list {number} cannot be read: {e}")))
     });
     let lists: Vec<CertificateRevocationList> = lists.collect::<Result<_>>()?;
-    let (mut chosen, mut revoked) = (String::new(), None);
+    let (mut chosen, mut revoked, mut ends) = (String::new(), None, Timestamp::MAX);
     for subject in subjects {
         let of_subject = lists.iter().zip(&texts).filter(|(l, _)| l.issuer().as_raw() == subject.as_raw());
         let Some((list, text)) = of_subject.max_by_key(|(l, _)| l.last_update().timestamp()) else {
@@ -234,14 +249,18 @@ fn lists<'n>(
             return Err(wrong(LISTS, what).hint("get a new one from that CA"));
         }
         chosen += text;
+        if revoked.is_some() {
+            let end = list.next_update().and_then(|end| Timestamp::from_second(end.timestamp()).ok());
+            ends = ends.min(end.unwrap_or(Timestamp::MAX));
+        }
         revoked.get_or_insert_with(|| list.iter_revoked_certificates().map(|r| r.raw_serial().to_vec()).collect());
     }
-    Ok((chosen, revoked.unwrap_or_default()))
+    Ok((chosen, revoked.unwrap_or_default(), ends))
 }
 
-/// The serial numbers of what was signed, which must be this CA's.
-fn signed(files: &[(String, String)], issuer: &X509Certificate) -> Result<Vec<Vec<u8>>> {
-    let mut used = Vec::new();
+/// The serial numbers of what was signed, which must be this CA's; and names of those that may drive the CA.
+fn signed(files: &[(String, String)], issuer: &X509Certificate) -> Result<(Vec<Vec<u8>>, Vec<String>)> {
+    let (mut used, mut administrators) = (Vec::new(), Vec::new());
     for (name, text) in files {
         let file = format!("{SIGNED}/{name}.pem");
         name.parse::<CertName>().map_err(|why| wrong(&file, why))?;
@@ -252,8 +271,11 @@ fn signed(files: &[(String, String)], issuer: &X509Certificate) -> Result<Vec<Ve
             return Err(wrong(&file, what));
         }
         used.push(certificate.raw_serial().to_vec());
+        if certificate.extensions().iter().any(|e| e.oid.to_id_string() == CLI_AUTH) {
+            administrators.push(name.clone());
+        }
     }
-    Ok(used)
+    Ok((used, administrators))
 }
 
 /// The serial number after everything that is known to be used. Whoever reused one would revoke two at once.

@@ -11,6 +11,7 @@ pub mod eyaml;
 pub mod inventory;
 pub mod metrics;
 pub mod postgres;
+pub mod puppetboard;
 pub mod puppetdb;
 pub mod serial;
 pub mod server;

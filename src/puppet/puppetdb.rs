@@ -5,6 +5,8 @@ use serde::Deserialize;
 use super::{directory, file, megabytes, metrics};
 use crate::config::Config;
 use crate::config::sizing::Sizing;
+use crate::config::types::Addon;
+use crate::desired::addons;
 use crate::desired::credentials::PUPPETDB as OWNER;
 use crate::engine::FileEntry;
 use crate::error::{Error, Result};
@@ -15,7 +17,7 @@ pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
         directory(".", OWNER, 0o750),
         directory("conf.d", OWNER, 0o750),
         file("conf.d/config.ini", CONFIG.to_owned(), OWNER),
-        file("certificate-allowlist", ALLOWED.map(|name| format!("{name}\n")).concat(), OWNER),
+        file("certificate-allowlist", allowed(config), OWNER),
         file("conf.d/database.ini", database_ini(config), OWNER),
         file("conf.d/jetty.ini", JETTY.to_owned(), OWNER),
         file("jvm.options", jvm_options(sizing), OWNER),
@@ -33,9 +35,16 @@ disable-update-checking = true
 certificate-allowlist = /etc/pupperware/certificate-allowlist
 ";
 
-/// Whose certificates PuppetDB answers: the server's, and its own for requests from inside. A certificate of the CA is
-/// not enough: every agent has one, and facts, catalogs and reports tell much about other nodes.
-pub const ALLOWED: [&str; 2] = ["puppet", "puppetdb"];
+/// Whose certificates PuppetDB always answers: the server's, and its own for requests from inside. A certificate of the CA
+/// is not enough: every agent has one, and facts, catalogs and reports tell much about other nodes.
+const ALLOWED: [&str; 2] = ["puppet", "puppetdb"];
+
+/// One name a line; Puppetboard's as long as it is part of the platform.
+fn allowed(config: &Config) -> String {
+    let board = config.has(Addon::Puppetboard);
+    let board = board.then(|| addons::certname(config.project.as_str(), Addon::Puppetboard));
+    ALLOWED.map(String::from).into_iter().chain(board).map(|name| format!("{name}\n")).collect()
+}
 
 /// Where the certificate is in the container.
 const SSL: &str = "/etc/pupperware/ssl";

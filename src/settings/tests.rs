@@ -59,6 +59,20 @@ fn channel_and_release_are_one_choice() {
 }
 
 #[test]
+fn a_flag_names_all_services_that_are_added() {
+    let dir = folder(&[("pupperware.yaml", "with: [puppetboard]\n")]);
+    let with = |with| Overrides { with, ..Overrides::default() };
+    let settings = |with_| resolve(&with(with_), dir.path()).expect("settings");
+    assert_eq!(settings(None).origins.of("with").to_string(), "pupperware.yaml:1");
+    let named = settings(flag("--with", "puppetboard,puppetboard"));
+    assert_eq!((named.config.with.len(), named.origins.of("with").to_string()), (1, "--with".into()));
+    // A variable that is set to nothing.
+    assert_eq!(settings(env("PUPPERWARE_WITH", "")).config.with.len(), 1);
+    let failure = failure(&with(flag("--with", "puppetboard,grafana")), dir.path());
+    assert!(failure.contains("--with: `grafana` is no service that can be added"), "{failure}");
+}
+
+#[test]
 fn all_layers_are_checked_at_once() {
     let dir = folder(&[("pupperware.yml", "agents:\n  replicas: 99\n")]);
     let overrides = Overrides {
@@ -150,6 +164,7 @@ fn every_setting_is_shown() {
     project pupperware (default)
     channel - (default)
     release - (default)
+    with - (default)
     puppetserver.publish 0.0.0.0:8140 (default)
     puppetserver.dns_alt_names - (default)
     puppetserver.autosign true (pupperware.yaml:3)
@@ -170,6 +185,8 @@ fn every_setting_is_shown() {
     postgres.cpus - (default)
     postgres.shared_buffers 248m (default) a quarter of the memory limit
     agents.replicas 1 (default)
+    puppetboard.publish 127.0.0.1:8088 (default)
+    puppetboard.memory 256m (default)
     code.dir - (default)
     code.control_repo.url - (default)
     code.control_repo.ssh_key - (default)
@@ -188,6 +205,7 @@ fn every_setting_is_shown() {
     images.puppetserver - (default)
     images.agent - (default)
     images.code - (default)
+    images.puppetboard - (default)
     ");
 }
 

@@ -32,11 +32,13 @@ fn no_engine_is_a_failed_check() {
     memory                      -       skipped: no engine
     clock                       -       skipped: no engine
     port-published              -       skipped: no engine
+    port-puppetboard            -       skipped: no engine
     images-present              -       skipped: no engine
     certificate-ca              -       skipped: no engine
     certificate-puppetserver    -       skipped: no engine
     certificate-puppetdb        -       skipped: no engine
     certificate-postgres        -       skipped: no engine
+    certificate-puppetboard     -       skipped: no engine
     class-archive-puppetserver  -       skipped: no engine
     class-archive-puppetdb      -       skipped: no engine
     platform-proved             -       skipped: no engine
@@ -88,6 +90,6 @@ fn an_unknown_check_is_refused() {
     --- stderr
     error: there is no check "disk"
 
-    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, class-archive-puppetserver, class-archive-puppetdb, platform-proved, backup-age
+    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, port-puppetboard, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, certificate-puppetboard, class-archive-puppetserver, class-archive-puppetdb, platform-proved, backup-age
     "#);
 }

@@ -52,6 +52,8 @@ fn releases_are_told_without_an_engine() {
     code          3.15   5.0
     jre           17     21
     postgres      15     17
+    provision     12     13
+    puppetboard   7.0.4  7.0.4
     puppetdb      7.12   8.4
     puppetserver  7.9    8.7
 

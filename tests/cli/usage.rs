@@ -115,13 +115,13 @@ fn a_value_to_encrypt_is_looked_at_first() {
     --- stdout
     --- stderr
     error: cannot read /nonexistent
-      because: No such file or directory (os error 2)
+      caused by: No such file or directory (os error 2)
     ");
     assert_snapshot!(transcript(pupperware().args(["code", "eyaml", "encrypt", "--pair", "0", "value"])), @"
     exit code: 2
     --- stdout
     --- stderr
-    error: invalid value '0' for '--pair <NUMBER>': 0 is not in 1..4294967295
+    error: invalid value '0' for '--pair <NUMBER>': 0 is not in 1..=4294967295
 
     For more information, try '--help'.
     ");

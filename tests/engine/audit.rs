@@ -92,22 +92,24 @@ fn password(platform: &Platform) -> String {
 }
 
 /// The audit tries a certificate that is as ordinary as an agent's; here it is an agent's own.
-fn an_agents_certificate_is_refused_by_puppetdb(platform: &Platform) {
-    let (agent, puppetdb) = (platform.container("agent"), platform.container("puppetdb"));
+pub fn an_agents_certificate_is_refused_by_puppetdb(platform: &Platform) {
     let name = format!("{}-agent-1", platform.project);
-    for (from, to) in [("certs", "cert"), ("private_keys", "key")] {
-        let pem = docker(&["exec", &agent, "cat", &format!("/var/lib/puppet/ssl/{from}/{name}.pem")]);
-        pour(&puppetdb, &format!("/tmp/{to}.pem"), &pem);
-    }
-    let url = "https://puppetdb:8081/pdb/query/v4/nodes";
-    let answer = |folder: &str| {
-        let (certificate, key) = (format!("{folder}/cert.pem"), format!("{folder}/key.pem"));
-        let fixed = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "puppetdb:8081:127.0.0.1"];
-        let identity = ["--cacert", "/etc/pupperware/ssl/ca.pem", "--cert", &certificate, "--key", &key, url];
-        platform.inside("puppetdb", &[&fixed[..], &identity].concat())
-    };
-    assert_eq!(answer("/etc/pupperware/ssl"), "200");
-    assert_eq!(answer("/tmp"), "403");
+    let pem = |service: &str, path: &str| platform.inside(service, &["cat", path]);
+    let own = ["cert", "key"].map(|f| pem("puppetdb", &format!("/etc/pupperware/ssl/{f}.pem")));
+    assert_eq!(answer_to(platform, &own[0], &own[1]), "200");
+    let agents = ["certs", "private_keys"].map(|f| pem("agent", &format!("/var/lib/puppet/ssl/{f}/{name}.pem")));
+    assert_eq!(answer_to(platform, &agents[0], &agents[1]), "403");
+}
+
+/// The status with which PuppetDB answers a query that is made with this certificate.
+pub fn answer_to(platform: &Platform, certificate: &str, key: &str) -> String {
+    let puppetdb = platform.container("puppetdb");
+    pour(&puppetdb, "/tmp/cert.pem", certificate);
+    pour(&puppetdb, "/tmp/key.pem", key);
+    let fixed = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "puppetdb:8081:127.0.0.1"];
+    let identity = ["--cacert", "/etc/pupperware/ssl/ca.pem", "--cert", "/tmp/cert.pem", "--key", "/tmp/key.pem"];
+    let query = ["https://puppetdb:8081/pdb/query/v4/nodes"];
+    platform.inside("puppetdb", &[&fixed[..], &identity, &query].concat())
 }
 
 /// Containers that are not the platform's own.

@@ -6,6 +6,7 @@
 
 mod audit;
 mod backup;
+mod board;
 mod ca;
 mod code;
 mod faults;

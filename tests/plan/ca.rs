@@ -276,7 +276,7 @@ fn a_platform_keeps_the_ca_that_it_has() {
     exit 6: the platform has a CA already, and a CA is imported before the first `up` only
       certificates of it are in: puppetserver-ssl, puppetdb-config, postgres-config, agent-1
       agents that it signed would trust the platform no longer
-    hint: give it up, and everybody's trust in it, with `pupperware --project demo down --destroy-data ca --destroy-data puppetserver-ssl --destroy-data puppetdb-config --destroy-data postgres-config --destroy-data agent-1`; the database and the code stay
+    hint: keep a copy with `pupperware --project demo backup create`; then give it up, and everybody's trust in it, with `pupperware --project demo down --destroy-data ca --destroy-data puppetserver-ssl --destroy-data puppetdb-config --destroy-data postgres-config --destroy-data agent-1`; the database and the code stay
     ");
     // Given up by name, and nothing else with it.
     let keys = ["ca", "puppetserver-ssl", "puppetdb-config", "postgres-config", "agent-1"].map(String::from);

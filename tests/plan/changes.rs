@@ -126,7 +126,7 @@ fn another_definition_of_a_network_takes_its_members_with_it() {
     11  create container demo-puppetdb-1  (its configuration changed)  after 3,5,10
     12  start container demo-puppetdb-1  (it is new)  after 11
     13  wait for container demo-puppetdb-1  (it starts)  after 12
-    14  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,3,9,13
+    14  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,3,4,9,13
     15  remember record  (so that it is proved once)  after 14
     ");
 }

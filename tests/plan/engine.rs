@@ -236,14 +236,15 @@ impl Engine {
     }
 
     /// The volume with a service's certificate, and its certname.
-    fn credentials_of(&self, name: &str) -> Option<(String, &'static str)> {
+    fn credentials_of(&self, name: &str) -> Option<(String, String)> {
         let (key, certname) = match self.observed.containers[name].label(labels::SERVICE) {
             "postgres" => ("postgres-config", "postgres"),
             "puppetdb" => ("puppetdb-config", "puppetdb"),
             "puppetserver" => ("puppetserver-ssl", "puppet"),
+            "puppetboard" => ("puppetboard-config", "demo-puppetboard"),
             _ => return None,
         };
-        Some((labels::scoped(&self.project, key), certname))
+        Some((labels::scoped(&self.project, key), certname.to_owned()))
     }
 
     /// Removes a volume and all containers that have it, as someone must who wants to lose it.
@@ -315,6 +316,12 @@ impl Engine {
                 let issued = self.issued(request, volumes);
                 self.record(|record| record.issued = Some(issued));
             }
+            Action::RecordRetired { certname, volume } => self.record(|record| {
+                if let Some(issued) = &mut record.issued {
+                    issued.volumes.remove(volume);
+                    issued.ends.remove(certname);
+                }
+            }),
             Action::RecordRotation { secret, under_way } => {
                 let over = (!under_way).then(|| (secret.clone(), self.now()));
                 self.record(|record| {
@@ -608,11 +615,11 @@ impl Engine {
         if let Some((volume, certname)) = self.credentials_of(name) {
             let content = self.volume(&volume);
             assert!(
-                !content.crl || content.certificates.contains_key(certname),
+                !content.crl || content.certificates.contains_key(&certname),
                 "{name} starts without its certificate"
             );
         }
-        let primary = self.credentials_of(name).filter(|(_, certname)| *certname == "puppet");
+        let primary = self.credentials_of(name).filter(|(_, certname)| certname == "puppet");
         if primary.is_some_and(|(volume, _)| self.contents[&volume].crl) {
             let ca = labels::scoped(&self.project, "ca");
             let issues =
@@ -775,8 +782,18 @@ impl Engine {
         for certificate in desired.credentials.certificates.iter().filter(|c| !c.is_agent()) {
             let held = &self.contents[&labels::scoped(&self.project, &certificate.volume)].certificates;
             let others: Vec<_> = certificate.names.iter().filter(|n| **n != certificate.certname).cloned().collect();
-            assert_eq!(held[&certificate.certname].1, others.join(","), "{}", certificate.certname);
+            let others = if others.is_empty() { "-".to_owned() } else { others.join(",") };
+            assert_eq!(held[&certificate.certname].1, others, "{}", certificate.certname);
+            let signed = &self.contents[&labels::scoped(&self.project, "ca")].signed;
+            assert!(signed.contains(&certificate.certname), "the CA has forgotten {}", certificate.certname);
         }
+        let of_ours = |name: &String| {
+            desired.volumes.values().any(|v| v.spec.name == *name) || !name.ends_with("_puppetboard-config")
+        };
+        let strange = self.observed.volumes.keys().find(|name| !of_ours(name));
+        assert_eq!(strange, None, "what is not wanted any more is gone");
+        let networks: BTreeSet<&String> = desired.networks.values().map(|n| &n.name).collect();
+        assert_eq!(self.observed.networks.keys().collect::<BTreeSet<_>>(), networks);
         let leftovers = |c: &&Container| ["task", "smoke"].contains(&c.label(labels::ROLE));
         assert_eq!(self.observed.containers.values().find(leftovers), None);
         self.check_passwords();

@@ -3,6 +3,7 @@
 //! `world` holds a platform as it should be, `engine` is an engine of plain data that carries plans out and panics where
 //! a real one would refuse. The other modules are the cases, grouped by what happened before.
 
+mod board;
 mod ca;
 mod changes;
 mod code;

@@ -77,6 +77,12 @@ fn a_rotation_needs_services_that_run_and_a_secret_that_there_is() {
     exit 2: there is no secret "pasword" that can be rotated
     hint: there are puppetdb-password, eyaml and tokens
     "#);
+    let mut unknown = engine.clone();
+    unknown.lose_record();
+    assert_snapshot!(failure(&rotate(&desired, &unknown.observed, SECRET).unwrap_err()), @"
+    exit 1: it is not on record what was issued, so nothing is rotated
+    hint: bring the platform up with `pupperware up`
+    ");
     engine.set("demo-puppetdb-1", ContainerState::Exited, "Exited (1) 1 minute ago");
     assert_snapshot!(failure(&rotate(&desired, &engine.observed, SECRET).unwrap_err()), @"
     exit 1: puppetdb is not as it should be, so nothing is rotated: not running: exited (1) 1 minute ago

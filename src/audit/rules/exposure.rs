@@ -10,6 +10,7 @@ pub const THEME: Theme = Theme {
     rules: &[
         &STORE_PUBLISHED,
         &PORT_UNEXPECTED,
+        &BOARD_PUBLISHED,
         &NETWORK_NOT_INTERNAL,
         &NETWORK_MEMBERSHIP,
         &NETWORK_STRANGER,
@@ -30,6 +31,12 @@ static PORT_UNEXPECTED: Rule = Rule {
     severity: Severity::High,
     title: "a port is published that the configuration does not name",
     remedy: "run `pupperware up`, which makes the container anew; what should be published belongs into pupperware.yaml",
+};
+static BOARD_PUBLISHED: Rule = Rule {
+    id: "puppetboard-published",
+    severity: Severity::Medium,
+    title: "Puppetboard, which has no login, can be reached from other machines",
+    remedy: "set `puppetboard.publish` to a port alone, run `pupperware up`, and put a proxy that asks who is there before it",
 };
 static NETWORK_NOT_INTERNAL: Rule = Rule {
     id: "network-not-internal",
@@ -98,6 +105,8 @@ fn ports(container: &Container, findings: &mut Vec<Finding>) {
             findings.push(STORE_PUBLISHED.broken(&container.name, evidence));
         } else if !named {
             findings.push(PORT_UNEXPECTED.broken(&container.name, evidence));
+        } else if container.service == "puppetboard" && !held.address.is_loopback() {
+            findings.push(BOARD_PUBLISHED.broken(&container.name, evidence));
         }
     }
 }

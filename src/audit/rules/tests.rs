@@ -170,6 +170,13 @@ const BREAKS: &[(&str, Break)] = &[
         e.containers[1].settings.ports = vec![(FoundPort { address, port: 15432, tcp: true }, 5432)];
     }),
     ("port-unexpected", |e| settings(e).ports[0].0.address = "0.0.0.0".parse().unwrap()),
+    ("puppetboard-published", |e| {
+        let address = "0.0.0.0".parse().unwrap();
+        let mut board = container("puppetboard", "923:923", "demo_board");
+        board.settings.ports = vec![(FoundPort { address, port: 8088, tcp: true }, 8088)];
+        board.wanted.as_mut().unwrap().spec.ports = vec![PublishedPort { address, port: 8088, target: 8088 }];
+        e.containers.push(board);
+    }),
     ("network-not-internal", |e| e.networks[1].internal = false),
     ("network-membership", |e| settings(e).networks.push("bridge".into())),
     ("network-stranger", |e| e.neighbours.push(neighbour(Some("back"), None))),

@@ -208,9 +208,9 @@ fn an_encrypted_one_is_opened_by_its_key_and_listed_without() {
     let keys = tempfile::tempdir().unwrap();
     let ((mine, recipient), (other, _)) = (key(&keys, "mine"), key(&keys, "other"));
     let members = [("volumes/ca.tar.zst.age", packed(&CA)), ("database/puppetdb.dump.zst.age", dump())];
-    let (_folder, path) = archive_for(&members, &[recipient.clone()], manifest());
+    let (_folder, path) = archive_for(&members, std::slice::from_ref(&recipient), manifest());
     let mut archive = Archive::open(&path).unwrap();
-    assert_eq!(archive.manifest.encrypted_for, [recipient.clone()]);
+    assert_eq!(archive.manifest.encrypted_for, std::slice::from_ref(&recipient));
     assert_eq!(archive.manifest.volumes().collect::<Vec<_>>(), ["ca"]);
     checksums(&archive).unwrap();
     let stored = std::fs::read(&path).unwrap();

@@ -1,9 +1,9 @@
 //! `backup create`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::prune;
-use crate::backup::{Archive, show_bytes};
+use crate::backup::{Archive, folder, show_bytes};
 use crate::cli::backup::BackupCreateArgs;
 use crate::cli::global::GlobalArgs;
 use crate::commands::change::{self, Change, Outcome};
@@ -38,11 +38,12 @@ pub(super) async fn run(global: &GlobalArgs, args: &BackupCreateArgs, report: &R
         for left_out in &archive.manifest.left_out {
             context.report.note(format!("not in it: {} ({})", left_out.what, left_out.why));
         }
-        if let (Some(keep), Some(folder)) = (keep, file.parent()) {
+        if let (Some(keep), Some(place)) = (keep, file.parent()) {
             // Nobody is asked: the number stands in the configuration, and the flag was given.
-            let surplus = prune::surplus(context.project(), folder, keep, &context.report)?;
-            // Whatever a clock says that was set back: not the one that was just made.
-            prune::remove(&surplus.into_iter().filter(|path| path != file).collect::<Vec<_>>())?;
+            let surplus = prune::surplus(context.project(), place, keep, &context.report)?;
+            // Whatever a clock says that was set back: not the one that was just made. And nothing that somebody named.
+            let doomed = |path: &PathBuf| path != file && folder::is_named_by_us(path, context.project());
+            prune::remove(&surplus.into_iter().filter(doomed).collect::<Vec<_>>())?;
         }
     }
     Ok(0)

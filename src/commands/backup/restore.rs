@@ -29,6 +29,10 @@ pub(super) async fn run(global: &GlobalArgs, args: &BackupRestoreArgs, report: &
             // The configuration is the archive's, and not of what is there now.
             (safety.config, safety.code_dir, safety.beside) = (None, None, vec![]);
         }
+        if safety.recipients.is_empty() {
+            // Who keeps one backup secret does not want the next one in plain.
+            safety.recipients = manifest.encrypted_for.clone();
+        }
         what.safety = Some(safety);
     }
     what.configuration = restored.map(|restored| (restored.path, restored.text));
@@ -37,6 +41,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &BackupRestoreArgs, report: &
     let asked: BTreeSet<String> = plan::losses(&first).into_iter().collect();
     if !args.change.dry_run {
         room(&platform.engine, &platform.info, manifest, &what)?;
+        if let Some((path, _)) = &what.configuration {
+            can_write_beside(path)?;
+        }
         if !asked.is_empty() {
             let (project, keys) = (context.project(), asked.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
             let question = format!("replacing {keys} of {project} by what was there at {}", manifest.finished_at);
@@ -175,6 +182,16 @@ pub(super) fn restoration(
     Ok(Restoration { file, identity, configuration: None, volumes, database, only: parts, safety: None })
 }
 
+/// Before anything goes, not when half of it is gone.
+fn can_write_beside(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    tempfile::tempfile_in(folder).map(|_| ()).map_err(|e| {
+        Error::failed(format!("cannot write {}", path.display()))
+            .because(e)
+            .hint("run it in another directory; the configuration of the backup is written there")
+    })
+}
+
 /// The engine must have room for what comes.
 fn room(engine: &Engine, info: &EngineInfo, manifest: &Manifest, what: &Restoration) -> Result<()> {
     match crate::checks::free_bytes(engine, info) {
@@ -201,6 +218,15 @@ fn fits(free: u64, place: &str, manifest: &Manifest, what: &Restoration) -> Resu
 mod tests {
     use super::*;
     use crate::backup::Member;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_before_anything_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(can_write_beside(&folder.path().join("pupperware.yaml")).is_ok());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the try leaves nothing");
+        let gone = folder.path().join("gone/pupperware.yaml");
+        assert_eq!(can_write_beside(&gone).unwrap_err().what, format!("cannot write {}", gone.display()));
+    }
 
     #[test]
     fn a_backup_that_does_not_fit_is_refused_before_anything_goes() {

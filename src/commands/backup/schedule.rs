@@ -49,7 +49,8 @@ fn command(context: &Context, args: &BackupScheduleArgs) -> Result<Vec<String>> 
         command.extend(["--config".into(), absolute(file)?]);
     }
     let endpoint = context.endpoint()?;
-    if endpoint.origin != "default" {
+    // A scheduler has none of the variables that other places are found by.
+    if endpoint.url != "unix:///var/run/docker.sock" {
         command.extend(["--host".into(), endpoint.url]);
     }
     let folder = args.to.clone().unwrap_or_else(|| default_folder(context));

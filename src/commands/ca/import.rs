@@ -40,6 +40,22 @@ pub(super) async fn run(context: &Context, platform: &Platform, args: &ImportArg
             ca.ends.strftime("%F")
         ));
     }
+    if ca.lists_end.duration_since(now) < SOON {
+        context.report.warn(format!(
+            "a revocation list of a CA above {} ends on {}: from then on everybody is shut out, and nothing here can renew it",
+            ca.subject,
+            ca.lists_end.strftime("%F")
+        ));
+    }
+    if !ca.administrators.is_empty() {
+        context.report.warn_with_hint(
+            format!("certificates that may sign and revoke stay valid: {}", ca.administrators.join(", ")),
+            format!(
+                "after `up`, when they are not needed any more: `pupperware ca revoke {}`",
+                ca.administrators.join(" ")
+            ),
+        );
+    }
     let key = fs::canonicalize(args.directory.join(KEY)).map_err(|e| cannot_read(&args.directory.join(KEY), e))?;
     let what = Import { files: files(&found, &ca), key, serial: serial::text(ca.serial) };
 
@@ -135,7 +151,9 @@ fn files(found: &Found, ca: &Authority) -> Vec<FileEntry> {
         entry(CERTIFICATES.into(), &ca.certificates, 0o600),
         entry(LISTS.into(), &ca.lists, 0o600),
     ];
-    files.extend(found.inventory.as_ref().map(|text| entry(INVENTORY.into(), text, 0o600)));
+    // Lines are added behind it.
+    let inventory = found.inventory.as_ref().map(|text| format!("{}\n", text.trim_end()));
+    files.extend(inventory.map(|text| entry(INVENTORY.into(), &text, 0o600)));
     if !found.signed.is_empty() {
         files.push(entry(format!("{SIGNED}/"), "", 0o700));
     }

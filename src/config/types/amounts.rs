@@ -20,6 +20,11 @@ pub struct ByteSize<const MIN_MIB: u64> {
 }
 
 impl<const MIN_MIB: u64> ByteSize<MIN_MIB> {
+    /// So many mebibytes; none when that is less than the least.
+    pub const fn new(mib: u64) -> Option<Self> {
+        if mib < MIN_MIB || mib > MAX_MIB { None } else { Some(ByteSize { mib }) }
+    }
+
     /// The size in bytes.
     pub fn bytes(self) -> u64 {
         self.mib * MIB

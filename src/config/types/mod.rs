@@ -3,6 +3,7 @@
 //! Here stands what they share, and what is made of other types. Names and references live in `names`,
 //! sizes, times and counts in `amounts`, addresses in `publish`. Where a value came from is not known here.
 
+mod addon;
 mod amounts;
 mod names;
 mod policy;
@@ -14,11 +15,12 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+pub use addon::Addon;
 pub(crate) use amounts::MIB;
 pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
 pub use policy::AutosignPolicy;
-pub use publish::Publish;
+pub use publish::{Publish, PublishHere};
 pub use recipient::{AgeRecipient, PRIVATE_KEY};
 pub use repository::{PASSWORD, RepositoryUrl, Transport};
 

@@ -8,16 +8,22 @@ use serde_json::{Value, json};
 use super::{Refusal, Setting};
 use crate::config::problem::quote;
 
-/// An address of the engine's host and a port: `0.0.0.0:8140`, `[::1]:8140`, or a port on all IPv4 addresses.
+/// Where agents reach the server: `0.0.0.0:8140`, `[::1]:8140`, or a port on all IPv4 addresses.
+pub type Publish = Published<8140, true>;
+/// Where people reach Puppetboard: an address and a port, or a port on this machine's loopback alone.
+pub type PublishHere = Published<8088, false>;
+
+/// An address of the engine's host and a port. `PORT` is the one inside, and the one that is published by default; a port
+/// alone is on all IPv4 addresses when `ALL`, else on the loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Publish {
+pub struct Published<const PORT: u16, const ALL: bool> {
     address: IpAddr,
     port: u16,
 }
 
-impl Publish {
-    /// The port that agents expect.
-    pub const DEFAULT_PORT: u16 = 8140;
+impl<const PORT: u16, const ALL: bool> Published<PORT, ALL> {
+    /// What a port alone is on.
+    const ALONE: IpAddr = IpAddr::V4(if ALL { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
 
     /// The host's address; unspecified (`0.0.0.0`, `::`) for all of them.
     pub fn address(self) -> IpAddr {
@@ -30,48 +36,47 @@ impl Publish {
     }
 }
 
-impl Default for Publish {
+impl<const PORT: u16, const ALL: bool> Default for Published<PORT, ALL> {
     fn default() -> Self {
-        Publish { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: Self::DEFAULT_PORT }
+        Published { address: Self::ALONE, port: PORT }
     }
 }
 
-impl fmt::Display for Publish {
+impl<const PORT: u16, const ALL: bool> fmt::Display for Published<PORT, ALL> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         SocketAddr::new(self.address, self.port).fmt(f)
     }
 }
 
-impl Setting for Publish {
+impl<const PORT: u16, const ALL: bool> Setting for Published<PORT, ALL> {
     fn expected() -> String {
-        "a port like 8140, or an address and a port like 127.0.0.1:8140".to_owned()
+        format!("a port like {PORT}, or an address and a port like 127.0.0.1:{PORT}")
     }
 
     const TAKES_INTEGER: bool = true;
 
     fn parse(text: &str) -> Result<Self, Refusal> {
-        let all = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
         if digits(text) {
-            return port(text).map(|port| Publish { address: all, port });
+            return port(text).map(|port| Published { address: Self::ALONE, port });
         }
         if text.parse::<Ipv6Addr>().is_ok() {
             // `::1:8140` is itself an address: ask rather than guess.
             return Err(Refusal::new(format!("{} is an IPv6 address; brackets tell it from the port", quote(text)))
                 .suggest(match text.rsplit_once(':') {
                     Some((ip, port)) if ip.parse::<Ipv6Addr>().is_ok() && digits(port) => {
-                        format!("write `\"[{ip}]:{port}\"` or `\"[{text}]:8140\"`")
+                        format!("write `\"[{ip}]:{port}\"` or `\"[{text}]:{PORT}\"`")
                     }
-                    _ => format!("write `\"[{text}]:8140\"`"),
+                    _ => format!("write `\"[{text}]:{PORT}\"`"),
                 }));
         }
         if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-            let whole = SocketAddr::new(ip, Self::DEFAULT_PORT);
+            let whole = SocketAddr::new(ip, PORT);
             return Err(Refusal::new("the port is missing").suggest(format!("write `\"{whole}\"`")));
         }
         let Some((host, number)) = text.rsplit_once(':') else {
             return Err(Refusal::new(format!("{} is neither a port nor an address and a port", quote(text)))
-                .suggest("write `8140`, `127.0.0.1:8140` or `\"[::1]:8140\"`"));
+                .suggest(format!("write `{PORT}`, `127.0.0.1:{PORT}` or `\"[::1]:{PORT}\"`")));
         };
         let port = port(number)?;
         let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
@@ -79,14 +84,15 @@ impl Setting for Publish {
             Some(inner) => inner.parse::<Ipv6Addr>().map(IpAddr::V6).ok(),
             None => host.parse::<Ipv4Addr>().map(IpAddr::V4).ok(),
         };
-        address.map(|address| Publish { address, port }).ok_or_else(|| {
+        address.map(|address| Published { address, port }).ok_or_else(|| {
             let refusal = Refusal::new(format!("{} is not an IP address", quote(host)));
             if host.is_empty() || host == "*" {
-                refusal.suggest(format!("write `{port}` for all IPv4 addresses"))
+                let all = if ALL { port.to_string() } else { format!("0.0.0.0:{port}") };
+                refusal.suggest(format!("write `{all}` for all IPv4 addresses"))
             } else if host == "localhost" {
                 refusal.suggest(format!("write `127.0.0.1:{port}`"))
             } else if digits(host) {
-                refusal.suggest(format!("the port inside is always 8140: write `{host}`"))
+                refusal.suggest(format!("the port inside is always {PORT}: write `{host}`"))
             } else {
                 refusal.suggest("write an address of the engine's host, such as `127.0.0.1:8140`")
             }
@@ -127,6 +133,19 @@ mod tests {
         ] {
             assert_eq!(Publish::parse(text).map(|p| p.to_string()).as_deref(), Ok(shown));
         }
+    }
+
+    #[test]
+    fn a_port_alone_is_where_its_service_belongs() {
+        assert_eq!(Publish::default().to_string(), "0.0.0.0:8140");
+        assert_eq!(PublishHere::default().to_string(), "127.0.0.1:8088");
+        for (text, shown) in [("9000", "127.0.0.1:9000"), ("0.0.0.0:9000", "0.0.0.0:9000"), ("[::1]:1", "[::1]:1")] {
+            assert_eq!(PublishHere::parse(text).map(|p| p.to_string()).as_deref(), Ok(shown));
+        }
+        let advice = |text: &str| PublishHere::parse(text).expect_err(text).suggestion.unwrap_or_default();
+        assert_eq!(advice(":9000"), "write `0.0.0.0:9000` for all IPv4 addresses");
+        assert_eq!(advice("9000:80"), "the port inside is always 8088: write `9000`");
+        assert_eq!(advice("10.0.0.1"), "write `\"10.0.0.1:8088\"`");
     }
 
     #[test]

@@ -4,10 +4,13 @@ use super::reader::Context;
 use crate::config::model::Config;
 use crate::config::problem::Problem;
 use crate::config::sizing::{POSTGRES_OVERHEAD, PUPPETDB_OVERHEAD, SERVER_BASE, SERVER_OVERHEAD, SERVER_PER_INSTANCE};
-use crate::config::types::{EnvironmentTimeout, MIB};
+use crate::config::types::{Addon, EnvironmentTimeout, MIB};
 
 /// Reports what does not fit.
 pub fn check(config: &Config, context: &mut Context) {
+    if config.has(Addon::Puppetboard) {
+        puppetboard(config, context);
+    }
     let (server, db, pg) = (&config.puppetserver, &config.puppetdb, &config.postgres);
     let bytes = |size: Option<u64>, or: u64| size.unwrap_or(or);
     let pairs = [
@@ -73,5 +76,28 @@ pub fn check(config: &Config, context: &mut Context) {
         context.problems.push(
             Problem::warning(span, "puppetserver.environment_timeout", message).suggest("write `0` or `unlimited`"),
         );
+    }
+}
+
+/// Two services cannot have one port, and one of them has no login.
+fn puppetboard(config: &Config, context: &mut Context) {
+    let (server, board) = (config.puppetserver.publish, config.puppetboard.publish);
+    let given = |path: &str| context.given.get(path).copied();
+    let (theirs, ours) = (given("puppetserver.publish"), given("puppetboard.publish"));
+    let meet =
+        server.address() == board.address() || server.address().is_unspecified() || board.address().is_unspecified();
+    if let Some(span) = ours.or(theirs).filter(|_| meet && server.port() == board.port()) {
+        let path = if ours.is_some() { "puppetboard.publish" } else { "puppetserver.publish" };
+        let message = format!("puppetserver and puppetboard would both be published on port {}", board.port());
+        let problem = Problem::error(span, path, message).suggest("choose another port for one of them");
+        context.problems.push(match theirs.filter(|_| ours.is_some()) {
+            Some(theirs) => problem.relate(theirs, "the server's is given here"),
+            None => problem,
+        });
+    }
+    if let Some(span) = ours.filter(|_| !board.address().is_loopback()) {
+        let message = "Puppetboard has no login: whoever reaches this address reads the facts and reports of all nodes";
+        let advice = format!("write `{}`, and put a proxy that asks who is there before it", board.port());
+        context.problems.push(Problem::warning(span, "puppetboard.publish", message).suggest(advice));
     }
 }

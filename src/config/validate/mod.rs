@@ -17,10 +17,10 @@ pub use code_dir::check as check_code_dir;
 pub use reader::Shape;
 use reader::{Context, Section};
 
-use super::model::{AgentPool, Code, Config, Images, Postgres, PuppetDb, PuppetServer, Track};
+use super::model::{AgentPool, Code, Config, Images, Postgres, PuppetDb, PuppetServer, Puppetboard, Track};
 use super::problem::{Problem, Severity, Span};
 use super::tree::{Data, Node, Scalar, Tree};
-use super::types::{Autosign, ChannelName, DnsName, Refusal, Setting};
+use super::types::{Addon, Autosign, ChannelName, DnsName, Refusal, Setting};
 
 /// What came of a file.
 #[derive(Debug, Clone)]
@@ -63,17 +63,19 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
     let mut top = Section::new(context, "", root);
     let project = top.read("project").unwrap_or_default();
     let track = track(&mut top);
-    let sections =
-        ["puppetserver", "puppetdb", "postgres", "agents", "code", "backup", "images"].map(|name| top.take(name));
+    let with = each_once::<Addon>(&mut top, "with", "with");
+    let sections = ["puppetserver", "puppetdb", "postgres", "agents", "puppetboard", "code", "backup", "images"];
+    let [server, db, pg, pool, board, source, backups, pictures] = sections.map(|name| top.take(name));
     top.finish();
-    let [server, db, pg, pool, source, backups, pictures] = sections;
     Config {
         project,
         track,
+        with,
         puppetserver: puppetserver(context, server),
         puppetdb: puppetdb(context, db),
         postgres: postgres(context, pg),
         agents: agents(context, pool),
+        puppetboard: puppetboard(context, board),
         code: code(context, source, folder),
         backup: backup::read(context, backups),
         images: images(context, pictures),
@@ -102,7 +104,7 @@ fn puppetserver(context: &mut Context, node: Option<Node>) -> PuppetServer {
     let mut s = Section::new(context, "puppetserver", node);
     let server = PuppetServer {
         publish: s.read("publish").unwrap_or_default(),
-        dns_alt_names: dns_alt_names(&mut s),
+        dns_alt_names: each_once::<DnsName>(&mut s, "dns_alt_names", "puppetserver.dns_alt_names"),
         autosign: autosign(&mut s),
         autosign_policy: s.read("autosign_policy"),
         jruby_instances: s.read("jruby_instances").unwrap_or_default(),
@@ -116,20 +118,18 @@ fn puppetserver(context: &mut Context, node: Option<Node>) -> PuppetServer {
     server
 }
 
-fn dns_alt_names(s: &mut Section<'_>) -> Vec<DnsName> {
-    let mut seen: BTreeMap<DnsName, Span> = BTreeMap::new();
-    let mut names = Vec::new();
-    for (name, span) in s.read_list::<DnsName>("dns_alt_names").unwrap_or_default() {
-        if let Some(first) = seen.get(&name) {
-            let message = format!("`{name}` is listed twice");
-            let problem = Problem::warning(span, "puppetserver.dns_alt_names", message);
+/// A list whose items count once.
+fn each_once<T: Setting + PartialEq>(s: &mut Section<'_>, name: &'static str, path: &'static str) -> Vec<T> {
+    let mut kept: Vec<(T, Span)> = Vec::new();
+    for (item, span) in s.read_list::<T>(name).unwrap_or_default() {
+        if let Some((_, first)) = kept.iter().find(|(seen, _)| *seen == item) {
+            let problem = Problem::warning(span, path, format!("`{item}` is listed twice"));
             s.context().problems.push(problem.relate(*first, "first listed here"));
         } else {
-            seen.insert(name.clone(), span);
-            names.push(name);
+            kept.push((item, span));
         }
     }
-    names
+    kept.into_iter().map(|(item, _)| item).collect()
 }
 
 fn autosign(s: &mut Section<'_>) -> Autosign {
@@ -185,6 +185,17 @@ fn agents(context: &mut Context, node: Option<Node>) -> AgentPool {
     let agents = AgentPool { replicas: s.read("replicas").unwrap_or(AgentPool::default().replicas) };
     s.finish();
     agents
+}
+
+fn puppetboard(context: &mut Context, node: Option<Node>) -> Puppetboard {
+    let default = Puppetboard::default();
+    let mut s = Section::new(context, "puppetboard", node);
+    let board = Puppetboard {
+        publish: s.read("publish").unwrap_or(default.publish),
+        memory: s.read("memory").unwrap_or(default.memory),
+    };
+    s.finish();
+    board
 }
 
 fn code(context: &mut Context, node: Option<Node>, folder: Option<&Path>) -> Code {
@@ -255,6 +266,7 @@ fn images(context: &mut Context, node: Option<Node>) -> Images {
         puppetserver: s.read("puppetserver"),
         agent: s.read("agent"),
         code: s.read("code"),
+        puppetboard: s.read("puppetboard"),
     };
     s.finish();
     images

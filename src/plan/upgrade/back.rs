@@ -44,8 +44,10 @@ pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Pla
         rest.steps.iter().any(|s| matches!(&s.action, Action::StartContainer { name: n, .. } if n == name))
     };
     let counted = mark.inventory.is_some() && starts(puppetdb);
-    // Nobody wrote it since, unless an earlier return had got so far that agents reported.
-    let part = if mark.phase == Phase::Undoing { Part::AtLeast } else { Part::All };
+    // Nobody wrote it since, unless both releases have the same one, or an earlier return had got so far that agents
+    // reported.
+    let untouched = moves(from, to) && mark.phase != Phase::Undoing;
+    let part = if untouched { Part::All } else { Part::AtLeast };
     let compare = |plan: &mut Builder| {
         let needs = plan.find("wait_ready", postgres).into_iter().chain([gate]).collect();
         verify(plan, postgres, part, "it is all as it was", needs)
@@ -82,13 +84,7 @@ pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Pla
 }
 
 /// The new release's copy of the database goes when nobody has it mounted any more, and the old one is proved.
-fn discard(
-    plan: &mut Builder,
-    from: &Desired,
-    to: &Desired,
-    observed: &Observed,
-    needs: Vec<usize>,
-) -> Option<usize> {
+fn discard(plan: &mut Builder, from: &Desired, to: &Desired, observed: &Observed, needs: Vec<usize>) -> Option<usize> {
     let name = labels::scoped(&to.project, &to.database);
     if !moves(from, to) || !observed.volumes.contains_key(&name) {
         return None;

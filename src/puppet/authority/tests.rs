@@ -39,6 +39,8 @@ fn an_intermediate_comes_first_and_its_root_last() {
     assert_eq!(ca.lists, fixture!("issuing.crl") + &fixture!("root.crl"));
     assert_eq!(ca.serial, 0x10);
     assert!(ca.ends > "2120-01-01T00:00:00Z".parse().unwrap());
+    assert!(ca.lists_end > ca.ends.min("2120-01-01T00:00:00Z".parse().unwrap()) && ca.lists_end < Timestamp::MAX);
+    assert_eq!(ca.administrators, [""; 0]);
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! What is left of a service that is not part of the platform any more: its certificate, volume and network. Pure.
+//!
+//! Its container goes in `converge`, with whatever else is not wanted.
+
+use super::builder::Builder;
+use super::{Action, ca};
+use crate::desired::{Desired, addons, labels};
+use crate::observed::Observed;
+
+/// Steps that revoke the certificate, make the CA and the record forget it, and remove the volume with the key. All that
+/// starts in the plan must be in it already.
+pub(super) fn retire(plan: &mut Builder, desired: &Desired, observed: &Observed) {
+    let Some(primary) = desired.primary().map(|r| r.spec.name.clone()) else { return };
+    for addon in &desired.absent {
+        let volume = addons::parts(*addon).volume;
+        let name = labels::scoped(&desired.project, volume);
+        if !observed.volumes.contains_key(&name) {
+            continue;
+        }
+        let cause = format!("{addon} is not part of the platform any more");
+        let certname = addons::certname(&desired.project, *addon);
+        // Only a CA that serves can revoke, and one list is pushed after the other.
+        let before = ["wait_ready", "record_issued", "push_crl"].map(|kind| plan.all(kind)).concat();
+        // First: were this run killed later, and the service asked for again, it would be taken for certified.
+        let action = Action::RecordRetired { certname: certname.clone(), volume: volume.to_owned() };
+        let forgotten = plan.add(action, cause.as_str(), before);
+        let action = Action::RevokeCertificate { primary: primary.clone(), certname: certname.clone() };
+        let revoked = plan.add(action, cause.as_str(), vec![forgotten]);
+        ca::push(plan, desired, &ca::without_pause(desired.crl_copies()), &cause, &[revoked]);
+        let action = Action::RemoveCertificate { primary: primary.clone(), certname };
+        let cleaned = plan.add(action, cause.as_str(), plan.all("push_crl"));
+        // Last: as long as the volume is there, an interrupted run is taken up.
+        let needs = [plan.all("remove_container"), vec![cleaned]].concat();
+        plan.add(Action::RemoveVolume { key: volume.to_owned(), name, throw_away: true }, cause, needs);
+    }
+    networks(plan, desired, observed);
+}
+
+/// Networks that nobody of the platform is on any more. The very last: a stranger's container keeps one from going, and
+/// by then everything else is as it should be.
+fn networks(plan: &mut Builder, desired: &Desired, observed: &Observed) {
+    let before = ["wait_ready", "remove_container", "record_issued", "push_crl", "remove_volume"];
+    let before = before.map(|kind| plan.all(kind)).concat();
+    for name in observed.networks.keys().filter(|name| !desired.networks.values().any(|n| n.name == **name)) {
+        let action = Action::RemoveNetwork { name: name.clone() };
+        plan.add(action, "not part of the platform any more", before.clone());
+    }
+}
