@@ -126,6 +126,7 @@ async fn locked_or_undo(
     let lock = lock::take(engine, context.project(), change.command, wait_lock, give_up).await?;
     let outcome: Result<Outcome> = async {
         let observed = observed::snapshot(engine, context.project(), &context.references()?).await?;
+        same_release(change, &observed)?;
         let plan = plan(&observed).await?;
         if plan.is_empty() {
             return Ok(Outcome::Nothing);
@@ -143,6 +144,24 @@ async fn locked_or_undo(
     let outcome = outcome?;
     released?;
     Ok(outcome)
+}
+
+/// Commands that go by no release on record: images of any release are made, a restore brings a record with it, and an old
+/// archive is verified beside what runs.
+const OF_ANY_RELEASE: [&str; 3] = ["images", "backup restore", "backup verify"];
+
+/// Refuses what was begun for a release that the platform has left while the lock was waited for.
+fn same_release(change: &Change<'_>, observed: &Observed) -> Result<()> {
+    match &observed.record {
+        Some(record) if record.release != change.release && !OF_ANY_RELEASE.contains(&change.command) => {
+            Err(Error::refused(format!(
+                "the platform runs release {} now, and this was begun for {}",
+                record.release, change.release
+            ))
+            .hint("another command has moved it meanwhile: run this one again"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What plans that are carried out under one lock share.

@@ -69,7 +69,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpgradeArgs, report: &Report
     let outcome = change::run_or_undo(&context, &change, &args.change, &observed, forward, undo).await?;
     if let Outcome::Done(times) = outcome {
         let gap = after.primary().and_then(|primary| gap(&times, &primary.spec.name));
-        terminal::out(&summary(&before, &after, &what.backup.file, gap))?;
+        // One that went on was saved when it began.
+        let begun = observed.record.as_ref().and_then(|r| r.upgrading.as_ref()).map(|u| u.backup.as_str());
+        terminal::out(&summary(&before, &after, begun.unwrap_or(&what.backup.file), gap))?;
         warn_of_the_file(&context, to, &manifest);
     }
     Ok(0)
@@ -129,7 +131,11 @@ fn destination<'m>(
         (None, Some(channel)) => Ask::Channel(channel),
         (None, None) => Ask::Newest,
     };
-    path::target(manifest, now, ask)
+    match (path::target(manifest, now, ask)?, upgrading) {
+        // Half-way to another release, staying is no answer.
+        (None, Some(upgrading)) => Err(plan::half_upgraded(now, upgrading)),
+        (target, _) => Ok(target),
+    }
 }
 
 /// The channel to remember: the one that was named, when it is one of the release's.

@@ -61,8 +61,8 @@ impl Action {
             Action::DrainQueue { .. } => "drain_queue",
             Action::TakeInventory { .. } => "take_inventory",
             Action::CopyDatabase { .. } => "copy_database",
-            Action::VerifyInventory { .. } => "verify_inventory",
-            Action::VerifyCa { .. } => "verify_ca",
+            Action::VerifyInventory { .. } => "compare_inventory",
+            Action::VerifyCa { .. } => "compare_ca",
             Action::CommitUpgrade { .. } => "commit_upgrade",
             Action::FinishRollback { .. } => "finish_rollback",
         }

@@ -37,6 +37,7 @@ pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
 pub use restore::{Restoration, losses, restore};
 pub use rotate::{TOKENS, rotate};
 pub use smoke::{smoke, smoke_cleanup};
+pub use unfinished::half_upgraded;
 pub use upgrade::{Upgrade, rollback, upgrade};
 
 /// A plan: steps whose `needs` point backwards only.

@@ -23,7 +23,7 @@ pub(super) fn refuse_half_upgraded(observed: &Observed) -> Result<()> {
 }
 
 /// What a platform is told of that is between two releases.
-pub(super) fn half_upgraded(from: &Version, upgrading: &Upgrading) -> Error {
+pub fn half_upgraded(from: &Version, upgrading: &Upgrading) -> Error {
     let to = &upgrading.to;
     let (what, hint) = match upgrading.phase {
         Phase::Undoing => (format!("its return from {to} to {from}"), "finish it with `pupperware upgrade --rollback`"),

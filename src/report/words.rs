@@ -23,8 +23,12 @@ const fn slow(name: &'static str, doing: &'static str, done: &'static str) -> Ve
 
 const VERBS: &[Verb] = &[
     slow("build", "building", "built"),
+    quick("commit", "committing", "committed"),
+    slow("compare", "comparing", "the same"),
     quick("connect", "connecting", "connected"),
+    slow("copy", "copying", "copied"),
     quick("create", "creating", "created"),
+    slow("drain", "draining", "drained"),
     quick("finish", "finishing", "finished"),
     quick("import", "importing", "imported"),
     quick("load", "loading", "loaded"),
@@ -47,6 +51,7 @@ const VERBS: &[Verb] = &[
     quick("start", "starting", "started"),
     quick("stop", "stopping", "stopped"),
     quick("tag", "tagging", "tagged"),
+    quick("take", "counting", "counted"),
     slow("verify", "trying a revoked certificate", "refuses a revoked certificate"),
     slow("wait", "waiting", "ready"),
     quick("withdraw", "withdrawing", "withdrawn"),

@@ -191,7 +191,7 @@ fn to_another_line_the_database_is_copied_and_the_old_one_kept() {
         assert!(helper || after(&plan, step.id, switched), "{step:?}");
     }
     let server = at(&plan, "start_container", "puppetserver");
-    assert!(after(&plan, server, at(&plan, "verify_inventory", "demo-postgres-1")));
+    assert!(after(&plan, server, at(&plan, "compare_inventory", "demo-postgres-1")));
     engine.carry_out(&plan);
     world.is_upgraded(&engine, reports);
 }

@@ -112,7 +112,7 @@ fn stopped(observed: &mut Observed, name: &str) {
 
 /// A step that compares the database with what was counted, as soon as `needs` are done; the same one for all who ask.
 fn verify(plan: &mut Builder, postgres: &str, part: inventory::Part, cause: &str, needs: Vec<usize>) -> usize {
-    plan.find("verify_inventory", postgres).unwrap_or_else(|| {
+    plan.find("compare_inventory", postgres).unwrap_or_else(|| {
         let action = Action::VerifyInventory { postgres: postgres.to_owned(), part };
         plan.add(action, cause, needs)
     })
@@ -120,7 +120,7 @@ fn verify(plan: &mut Builder, postgres: &str, part: inventory::Part, cause: &str
 
 /// The one step that looks for everything of the CA.
 fn verify_ca(plan: &mut Builder, desired: &Desired, needs: Vec<usize>) -> usize {
-    let found = plan.all("verify_ca").first().copied();
+    let found = plan.all("compare_ca").first().copied();
     found.unwrap_or_else(|| {
         plan.add(Action::VerifyCa { task: looker(desired) }, "every certificate and request is kept", needs)
     })
