@@ -153,7 +153,10 @@ pub async fn execute(
         Ok(_) => plan.steps.len(),
         Err((_, done)) => *done,
     };
-    journal.add(Entry::Ended { at: journal::now(), ok: outcome.is_ok() });
+    let by_the_user = |error: &Error| matches!(error.kind, Kind::Interrupted | Kind::Terminated);
+    let why = outcome.as_ref().err().filter(|(error, _)| !by_the_user(error));
+    let error = why.map(|(error, _)| error.what.lines().next().unwrap_or_default().to_owned());
+    journal.add(Entry::Ended { at: journal::now(), ok: outcome.is_ok(), error });
     let flushed = journal.flush().await;
     context.report.event(Event::PlanFinished { ok: outcome.is_ok(), done, elapsed_ms: millis(began) });
     let spans = outcome.map_err(|(error, _)| *error)?;

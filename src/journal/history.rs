@@ -84,7 +84,8 @@ pub fn runs(journal: &str) -> Vec<Run> {
             (Entry::Failed { error, .. }, Some(run)) => {
                 run.error.get_or_insert(error);
             }
-            (Entry::Ended { at, ok }, Some(run)) => {
+            (Entry::Ended { at, ok, error }, Some(run)) => {
+                run.error = run.error.take().or(error);
                 run.elapsed_ms = elapsed(&run.at, &at);
                 run.result = match (ok, &run.error) {
                     (true, _) => Ending::Done,
@@ -116,6 +117,8 @@ nonsense
 {"entry":"ended","at":"2026-11-21T11:00:01Z","ok":false}
 {"entry":"planned","schema_version":1,"at":"2026-11-21T12:00:00Z","command":"down","program":"0.1.0","by":"process 3 on a","steps":[]}
 {"entry":"ended","at":"2026-11-21T12:00:01Z","ok":false}
+{"entry":"planned","schema_version":1,"at":"2026-11-21T12:30:00Z","command":"up","program":"0.1.0","by":"process 5 on a","steps":[]}
+{"entry":"ended","at":"2026-11-21T12:30:01Z","ok":false,"error":"puppetdb died"}
 {"entry":"planned","schema_version":1,"at":"2026-11-21T13:00:00Z","command":"up","program":"0.1.0","by":"process 4 on a","steps":[]}
 "#;
 
@@ -130,6 +133,7 @@ nonsense
                 ("up", Ending::Done, Some(2500)),
                 ("upgrade", Ending::Failed, Some(1000)),
                 ("down", Ending::Interrupted, Some(1000)),
+                ("up", Ending::Failed, Some(1000)),
                 ("up", Ending::Unfinished, None)
             ]
         );

@@ -77,6 +77,10 @@ pub enum Entry {
         at: String,
         /// True when every step succeeded.
         ok: bool,
+        /// Why not, in one line: not every failure is one of a step, as when a container died that none waited for.
+        /// Nothing when the user ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
     },
 }
 
