@@ -1,5 +1,5 @@
 # Two commands: `make up` brings a platform up, `make test` passes the tests. Both say what they install.
-.PHONY: up test unit engine bench prerequisites test-prerequisites
+.PHONY: up test unit engine engine-all bench prerequisites test-prerequisites
 
 up: prerequisites
 	cargo build --release
@@ -16,6 +16,10 @@ unit:
 # One scenario: make engine SCENARIO=name
 engine: test-prerequisites
 	cargo test --test engine -- --test-threads=1 $(SCENARIO)
+
+# Every scenario, also those that take long: `make test` shows them as ignored. An hour and more.
+engine-all: test-prerequisites
+	cargo test --test engine -- --include-ignored
 
 # This program beside docker-compose v2: make bench ARGS="--rounds 5 --only start,noop"
 bench: test-prerequisites

@@ -10,6 +10,7 @@ use crate::platform::{Platform, docker, turn};
 /// Intent: nothing that is half-done is in the way. Each run is killed right after a step it had not reached before
 /// began, then right after one ended, until a run gets to its end; then the platform is proved.
 #[test]
+#[ignore = "long: `make engine-all` runs it"]
 fn a_killed_up_goes_on_wherever_it_was_killed() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
@@ -28,6 +29,7 @@ fn a_killed_up_goes_on_wherever_it_was_killed() {
 
 /// Intent: a Puppet run that an interrupted command left in the agent's container is waited for.
 #[test]
+#[ignore = "long: `make engine-all` runs it"]
 fn a_run_that_was_left_behind_is_waited_for() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

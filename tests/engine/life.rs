@@ -9,6 +9,7 @@ const SERVICES: [&str; 4] = ["postgres", "puppetdb", "puppetserver", "agent"];
 /// Intent: one command brings up a proved platform, the second finds nothing to do, and what is there is as the
 /// security model says.
 #[test]
+#[ignore = "long: `make engine-all` runs it"]
 fn up_proves_the_platform_and_again_does_nothing() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
@@ -44,6 +45,7 @@ fn up_proves_the_platform_and_again_does_nothing() {
 
 /// Intent: containers and networks may go; the CA, certificates, nodes and reports stay.
 #[test]
+#[ignore = "long: `make engine-all` runs it"]
 fn down_and_up_keep_everything() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
@@ -63,6 +65,7 @@ fn down_and_up_keep_everything() {
 
 /// Intent: two projects on one engine, one of each release line, do not touch each other.
 #[test]
+#[ignore = "long: `make engine-all` runs it"]
 fn two_platforms_live_side_by_side() {
     let Some(_turn) = turn() else { return };
     let (one, two) = (Platform::new(""), Platform::new("channel: lts\n"));

@@ -33,6 +33,7 @@ fn what_cannot_work_is_refused_before_anything_is_made() {
 
 /// Intent: the lock lives with the engine: a second change is refused while one is under way, with its holder named.
 #[test]
+#[ignore = "long: `make engine-all` runs it"]
 fn two_changes_at_once_are_kept_apart() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
@@ -62,6 +63,7 @@ fn a_failing_image_build_shows_why() {
 /// Intent: when a service dies, `up` stops at once and tells which, its last words, and what to type; a run that is
 /// interrupted, once or twice, tells how to go on; and the next `up` mends either.
 #[test]
+#[ignore = "long: `make engine-all` runs it"]
 fn a_start_that_is_cut_short_says_so_and_is_mended() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
