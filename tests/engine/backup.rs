@@ -156,7 +156,7 @@ fn a_platform_comes_back_from_its_backup() {
     platform.ok(&["backup", "create", "--recipient", PUBLIC, "--to", &sealed]).says(", encrypted)");
     platform.run(&["--yes", "backup", "restore", &sealed]).expect(2).says(&format!("is encrypted for {PUBLIC}"));
     let identity = ["--identity", &key.display().to_string()].map(String::from);
-    let restore = ["backup", "restore", &sealed, &identity[0], &identity[1]];
+    let restore = ["--yes", "backup", "restore", &sealed, &identity[0], &identity[1]];
 
     // The disaster: nothing is left but the file and its key, not even the configuration. The first try finds no room.
     platform.ok(&["--yes", "down", "--destroy-data", "ALL"]);

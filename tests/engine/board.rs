@@ -11,7 +11,6 @@ use crate::platform::{Platform, docker, turn};
 /// files, and opens PuppetDB for nobody else; the next plain `up` takes it away with everything that it was allowed; asked
 /// for again, it is back.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
 fn a_browser_sees_the_node_and_its_report_and_nothing_is_left_afterwards() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

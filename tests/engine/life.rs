@@ -9,7 +9,6 @@ const SERVICES: [&str; 4] = ["postgres", "puppetdb", "puppetserver", "agent"];
 /// Intent: one command brings up a proved platform, the second finds nothing to do, and what is there is as the
 /// security model says.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
 fn up_proves_the_platform_and_again_does_nothing() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
