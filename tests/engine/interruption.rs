@@ -29,7 +29,6 @@ fn a_killed_up_goes_on_wherever_it_was_killed() {
 
 /// Intent: a Puppet run that an interrupted command left in the agent's container is waited for.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
 fn a_run_that_was_left_behind_is_waited_for() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

@@ -44,7 +44,6 @@ fn up_proves_the_platform_and_again_does_nothing() {
 
 /// Intent: containers and networks may go; the CA, certificates, nodes and reports stay.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
 fn down_and_up_keep_everything() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

@@ -33,7 +33,6 @@ fn what_cannot_work_is_refused_before_anything_is_made() {
 
 /// Intent: the lock lives with the engine: a second change is refused while one is under way, with its holder named.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
 fn two_changes_at_once_are_kept_apart() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
