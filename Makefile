@@ -17,7 +17,7 @@ unit:
 engine: test-prerequisites
 	cargo test --test engine -- --test-threads=1 $(SCENARIO)
 
-# Every scenario, also those that take long: `make test` shows them as ignored. An hour and more.
+# Every scenario, also those that are ignored: long ones, and ones that have not been seen to pass lately.
 engine-all: test-prerequisites
 	cargo test --test engine -- --include-ignored
 

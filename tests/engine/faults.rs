@@ -14,7 +14,7 @@ const AWAY: Duration = Duration::from_secs(120);
 /// Intent: whatever breaks, every report that the server took is in PuppetDB in the end, the CA goes on where it was, and
 /// nobody has to repair anything by hand.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
+#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn nothing_is_lost_whatever_breaks() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

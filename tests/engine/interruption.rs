@@ -10,7 +10,7 @@ use crate::platform::{Platform, docker, turn};
 /// Intent: nothing that is half-done is in the way. Each run is killed right after a step it had not reached before
 /// began, then right after one ended, until a run gets to its end; then the platform is proved.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
+#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_killed_up_goes_on_wherever_it_was_killed() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

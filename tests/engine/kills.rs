@@ -76,7 +76,7 @@ impl Kill {
 /// Intent: an operator's session is lost again and again, at any moment. The same command, typed again, ends what was
 /// begun; no serial number is given twice, no certificate, report or volume is lost, and record and journal can be read.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
+#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn nothing_is_lost_wherever_a_command_is_killed() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

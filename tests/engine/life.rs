@@ -63,7 +63,7 @@ fn down_and_up_keep_everything() {
 
 /// Intent: two projects on one engine, one of each release line, do not touch each other.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
+#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn two_platforms_live_side_by_side() {
     let Some(_turn) = turn() else { return };
     let (one, two) = (Platform::new(""), Platform::new("channel: lts\n"));

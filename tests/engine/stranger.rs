@@ -25,13 +25,13 @@ node /-stranger$/ {
 ";
 
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
+#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_stranger_enrols_and_gets_a_catalog_from_stable() {
     a_stranger_enrols_and_gets_a_catalog("stable", "trixie");
 }
 
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
+#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_stranger_enrols_and_gets_a_catalog_from_lts() {
     a_stranger_enrols_and_gets_a_catalog("lts", "bookworm");
 }

@@ -60,7 +60,7 @@ fn volumes(platform: &Platform) -> String {
 /// First its new PuppetDB dies: all is undone by itself. Then the program is killed half-way: nothing else touches the
 /// platform, and the same command ends it. Nothing is missing, and agents of before go on.
 #[test]
-#[ignore = "long: `make engine-all` runs it"]
+#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_platform_goes_to_the_next_line_or_stays_as_it_is() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
