@@ -126,7 +126,7 @@ async fn locked_or_undo(
     let lock = lock::take(engine, context.project(), change.command, wait_lock, give_up).await?;
     let outcome: Result<Outcome> = async {
         let observed = observed::snapshot(engine, context.project(), &context.references()?).await?;
-        same_release(change, &observed)?;
+        same_release(change.command, &change.release, &observed)?;
         let plan = plan(&observed).await?;
         if plan.is_empty() {
             return Ok(Outcome::Nothing);
@@ -151,15 +151,12 @@ async fn locked_or_undo(
 const OF_ANY_RELEASE: [&str; 3] = ["images", "backup restore", "backup verify"];
 
 /// Refuses what was begun for a release that the platform has left while the lock was waited for.
-fn same_release(change: &Change<'_>, observed: &Observed) -> Result<()> {
+fn same_release(command: &str, release: &Version, observed: &Observed) -> Result<()> {
     match &observed.record {
-        Some(record) if record.release != change.release && !OF_ANY_RELEASE.contains(&change.command) => {
-            Err(Error::refused(format!(
-                "the platform runs release {} now, and this was begun for {}",
-                record.release, change.release
-            ))
-            .hint("another command has moved it meanwhile: run this one again"))
-        }
+        Some(record) if record.release != *release && !OF_ANY_RELEASE.contains(&command) => Err(Error::refused(
+            format!("the platform runs release {} now, and this was begun for {release}", record.release),
+        )
+        .hint("another command has moved it meanwhile: run this one again")),
         _ => Ok(()),
     }
 }
@@ -261,4 +258,21 @@ pub fn confirm(context: &Context, question: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::refused("not confirmed; nothing was changed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::record::Record;
+
+    #[test]
+    fn work_for_a_release_that_was_left_is_refused() {
+        let (old, new) = (Version::new(7, 0, 0), Version::new(8, 0, 0));
+        let record = Some(Record::next(None, new.clone(), None));
+        let observed = Observed { record, ..Observed::default() };
+        assert_eq!(same_release("code deploy", &old, &observed).unwrap_err().kind, Kind::Refused);
+        assert!(same_release("code deploy", &new, &observed).is_ok());
+        assert!(same_release("images", &old, &observed).is_ok());
+        assert!(same_release("up", &old, &Observed::default()).is_ok(), "nothing is on record yet");
+    }
 }
