@@ -122,5 +122,6 @@ async fn packages(context: &Context, component: &str, image: &str) -> Result<Str
         files?.and_then(|f| f.into_iter().next()).map(|(_, content)| String::from_utf8_lossy(&content).into_owned());
     text.map(|t| images::packages_label(&t)).ok_or_else(|| {
         Error::failed(format!("the {component} image does not list its packages in {}", images::PACKAGES_FILE))
+            .hint("it stands on an image that is not ours; leave out `images.base`, or name one that pupperware built")
     })
 }
