@@ -88,8 +88,12 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::SwitchCode { task } => return code_steps::switch(context, id, task).await,
         Action::CheckCode { task, seconds } => return code_steps::check(context, id, task, *seconds).await,
         Action::FlushEnvironments { server } => code_steps::flush(context, server).await?,
-        Action::CompileCatalog { server, certname, environment } => {
-            return code_steps::compile(context, server, certname, environment).await;
+        Action::CompileCatalog { server, certname, environment, undo } => {
+            let compiled = code_steps::compile(context, server, certname, environment).await;
+            return match (compiled, undo) {
+                (Err(error), Some(undo)) => Err(code_steps::undo(context, id, undo, error).await),
+                (compiled, _) => compiled,
+            };
         }
         Action::RecordCode { url, volume } => record_steps::deployed(context, url, volume).await?,
         Action::RecordProof { certname } => record_steps::proved(context, certname).await?,

@@ -16,6 +16,15 @@ use crate::images::{Debian, DesiredImage};
 use crate::observed::record::Phase;
 use crate::puppet::inventory;
 
+/// How a deployment is undone that was served and did not compile.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UndoCode {
+    /// The container that serves what was served before.
+    pub task: ContainerSpec,
+    /// Servers that must forget what they compiled.
+    pub servers: Vec<String>,
+}
+
 /// What a step does. Each is idempotent: done twice, it does no harm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -286,6 +295,8 @@ pub enum Action {
         certname: String,
         /// Its environment.
         environment: String,
+        /// What is done when it does not compile.
+        undo: Option<Box<UndoCode>>,
     },
     /// Remember where deployed code is from.
     RecordCode {

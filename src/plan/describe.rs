@@ -237,7 +237,7 @@ impl Action {
                 | Action::Prove { .. }
                 | Action::RunAgent { .. }
                 | Action::VerifyRefusal { .. }
-                | Action::CompileCatalog { .. }
+                | Action::CompileCatalog { undo: None, .. }
                 | Action::DrainQueue { .. }
         )
     }

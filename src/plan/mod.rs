@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 use crate::report::event::Stage;
 
-pub use action::Action;
+pub use action::{Action, UndoCode};
 pub use backup::backup;
 pub use converge::{reconcile, reissue};
 pub use images::images;

@@ -81,12 +81,25 @@ fn agents_are_let_in_and_shut_out_everywhere() {
     let tokens = "find /var/lib/puppetserver/autosign-tokens -type f | wc -l";
     assert_eq!(platform.inside("puppetserver", &["sh", "-c", tokens]).trim(), "0");
     std::fs::write(platform.folder().join("policy"), POLICY).unwrap();
-    platform.configure("autosign_policy: ./policy", "");
+    platform.configure("autosign_policy: ./policy\nautosign: [\"*.listed.test\"]", "");
     platform.ok(&["up"]);
-    assert_eq!(node.asks_for("blue.example", None), Some(0));
-    assert_eq!(certificate(&platform, "blue.example")["state"], "signed");
+    for let_in in ["blue.example", "red.listed.test"] {
+        assert_eq!(node.asks_for(let_in, None), Some(0));
+        assert_eq!(certificate(&platform, let_in)["state"], "signed");
+    }
     assert_eq!(node.asks_for("somebody", Some(&token)), Some(1), "it waits, and is not waited for");
+    assert_eq!(node.asks_for("listed.test", None), Some(1), "the list does not name it");
     assert_eq!(certificate(&platform, "somebody")["state"], "pending");
+    assert_eq!(certificate(&platform, "listed.test")["state"], "pending");
+
+    // Whoever lets in everybody is told so by every command, and by the audit.
+    platform.configure("autosign: true", "");
+    platform.ok(&["up"]).says("warning").says("every certificate request is signed");
+    assert_eq!(node.asks_for("anybody", None), Some(0));
+    platform.run(&["audit"]).expect(3).says("autosign-everybody").says("autosign-stranger");
+    platform.configure("", "");
+    platform.ok(&["up"]);
+    assert_eq!(node.asks_for("nobody-any-more", None), Some(1));
 
     // A list that somebody else made longer.
     platform.inside("puppetserver", &["puppetserver", "ca", "revoke", "--certname", name]);
