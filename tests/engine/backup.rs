@@ -163,7 +163,7 @@ fn a_platform_comes_back_from_its_backup() {
     std::fs::remove_file(platform.folder().join("pupperware.yaml")).unwrap();
     let (ca_volume, tiny) = (platform.volume("ca"), ["--opt", "type=tmpfs", "--opt", "device=tmpfs"]);
     docker(&[&["volume", "create"][..], &tiny, &["--opt", "o=size=4k", &ca_volume]].concat());
-    let full = platform.run(&restore).expect(1).says("comes from the backup");
+    let full = platform.run(&restore).expect(1).says("pupperware.yaml: placed");
     full.says("volume ca cannot be put back").says("free some space where the engine");
     docker(&["volume", "rm", &ca_volume]);
     platform.run(&["--project", &platform.project, "up"]).expect(6).says("half-restored").says(&identity.join(" "));
