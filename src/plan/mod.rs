@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 use crate::report::event::Stage;
 
-pub use action::Action;
+pub use action::{Action, Running};
 pub use backup::backup;
 pub use converge::{reconcile, reissue};
 pub use images::images;
@@ -38,7 +38,7 @@ pub use restore::{Restoration, losses, restore};
 pub use rotate::{TOKENS, rotate};
 pub use smoke::{smoke, smoke_cleanup};
 pub use unfinished::half_upgraded;
-pub use upgrade::{Upgrade, rollback, upgrade};
+pub use upgrade::{Upgrade, forget, leave, rollback, upgrade};
 
 /// A plan: steps whose `needs` point backwards only.
 #[derive(Debug, Clone, Default, PartialEq)]
