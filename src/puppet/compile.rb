@@ -16,9 +16,12 @@ require 'puppet'
 module Compile
   class << self
     def prepare
+      # Where Puppet makes directories of its own before it has read any setting.
+      ENV['HOME'] = '/tmp'
+      # The server's own settings, but for what it writes. The public method is for users only.
       Puppet.settings.preferred_run_mode = :server
-      # The server's own settings, but for what it writes.
-      Puppet.initialize_settings(['--confdir', '/etc/puppet', '--vardir', '/tmp/puppet', '--log_level', 'crit'])
+      settings = ['--confdir', '/etc/puppet', '--vardir', '/tmp/puppet', '--log_level', 'crit']
+      Puppet.send(:do_initialize_settings_for_run_mode, :server, settings, true, true, {})
       $LOAD_PATH.unshift('/usr/lib/puppetserver/ruby/vendor_ruby')
       Puppet.push_context(ssl_context: Puppet::SSL::SSLProvider.new.load_context(certname: Puppet[:certname]))
     end
@@ -46,7 +49,7 @@ module Compile
       Puppet.override(current_environment: environment, trusted_information: trusted) do
         facts = Puppet::Node::Facts.new(certname, values)
         node = Puppet::Node.indirection.find(certname, environment: environment, facts: facts)
-        node.trusted_data = trusted
+        node.trusted_data = trusted.to_h
         node.add_server_facts('serverversion' => Puppet.version.to_s, 'servername' => Puppet[:certname],
                               'serverip' => '127.0.0.1')
         Puppet::Parser::Compiler.compile(node).filter(&:virtual?)
