@@ -36,7 +36,7 @@ pub use import::{Import, import};
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
 pub use restore::{Restoration, losses, restore};
 pub use rotate::{TOKENS, rotate};
-pub use smoke::{smoke, smoke_cleanup};
+pub use smoke::{enrol, smoke, smoke_cleanup};
 pub use unfinished::half_upgraded;
 pub use upgrade::{Upgrade, forget, leave, rollback, upgrade};
 

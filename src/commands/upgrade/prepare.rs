@@ -126,7 +126,7 @@ async fn rehearse(
     };
     let new = Change { command: COMMAND, engine, release: after.definition.version.clone(), channel: None };
     let certname = format!("{}-smoke", copy.project());
-    change::locked(copy, &new, PATIENCE, timeout, async |o| plan::smoke(&after, o, &certname)).await?;
+    change::locked(copy, &new, PATIENCE, timeout, async |o| plan::enrol(&after, o, &certname)).await?;
     Ok((restored, upgraded, gap))
 }
 
