@@ -192,7 +192,6 @@ fn tasks(platform: &Platform) -> String {
 /// Intent: agents get what the control repository has, all of it or what they got before: whatever fails, hangs, or is
 /// killed. The server keeps environments for ever here, so that a deployment without a flush would not be seen.
 #[test]
-#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_control_repository_is_served_whole_or_not_at_all() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
