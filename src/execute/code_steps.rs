@@ -111,9 +111,13 @@ fn told(lines: &[String], kind: &str) -> Vec<String> {
 }
 
 /// Makes a server read its environments anew.
-pub(super) async fn flush(context: &Context, server: &str) -> Result<()> {
-    let answer =
-        ask(context, server, api::command("DELETE", "/puppet-admin-api/v1/environment-cache", None), None).await?;
+pub(super) async fn flush(context: &Context, server: &str, compiler: Option<&str>) -> Result<()> {
+    const CACHE: &str = "/puppet-admin-api/v1/environment-cache";
+    let command = compiler.map_or_else(
+        || api::command("DELETE", CACHE, None),
+        |certname| api::command_on_compiler(certname, "DELETE", CACHE),
+    );
+    let answer = ask(context, server, command, None).await?;
     if answer.ok() {
         return Ok(());
     }

@@ -7,6 +7,7 @@ mod backup_steps;
 mod ca_steps;
 pub mod cancel;
 mod code_steps;
+mod compiler_steps;
 mod crl_steps;
 mod death;
 mod image_steps;

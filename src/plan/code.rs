@@ -8,7 +8,7 @@ use super::images::get_image;
 use super::unfinished;
 use super::{Action, Plan, lifecycle};
 use crate::config::model::ControlRepo;
-use crate::desired::{CodeSource, Desired, PRIMARY, labels};
+use crate::desired::{COMPILER, CodeSource, Desired, PRIMARY, labels};
 use crate::engine::spec::{Attachment, ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
@@ -75,7 +75,8 @@ pub fn check(desired: &Desired, observed: &Observed, environments: &[String], no
     let task = Box::new(task(desired, &words, false));
     let checked = plan.add(Action::CheckCode { task, seconds: CHECK_SECONDS }, "asked to check", needs);
     let Some(certname) = node else { return Ok(plan.finish()) };
-    let Some(server) = servers(observed).next() else {
+    let primary = servers(observed).find(|(_, c)| c.label(labels::SERVICE) == PRIMARY);
+    let Some((server, _)) = primary else {
         return Err(Error::failed("no Puppet Server runs, so nothing compiles")
             .hint("start the platform with `pupperware start`, or check without `--node`"));
     };
@@ -134,22 +135,23 @@ pub(super) fn reachable(desired: &Desired, observed: &Observed) -> bool {
 }
 
 /// Flushes the environments of a server.
-pub(super) fn flush(plan: &mut Builder, server: &str, needs: Vec<usize>) {
-    let action = Action::FlushEnvironments { server: server.to_owned() };
+pub(super) fn flush(plan: &mut Builder, server: &str, compiler: Option<&str>, needs: Vec<usize>) {
+    let action = Action::FlushEnvironments { server: server.to_owned(), compiler: compiler.map(ToOwned::to_owned) };
     plan.add(action, "it may keep what was served before", needs);
 }
 
 /// Flushes the environments of every server that runs.
 fn flush_all(plan: &mut Builder, observed: &Observed, switched: usize) {
-    for server in servers(observed) {
-        flush(plan, server, vec![switched]);
+    for (server, container) in servers(observed) {
+        let compiler = (container.label(labels::SERVICE) == COMPILER).then(|| container.label(labels::CERTNAME));
+        flush(plan, server, compiler, vec![switched]);
     }
 }
 
 /// Servers that run, the primary and its compilers.
-fn servers(observed: &Observed) -> impl Iterator<Item = &String> {
-    let serves = |c: &Container| [PRIMARY, "compiler"].contains(&c.label(labels::SERVICE)) && c.running();
-    observed.services().filter(move |(_, c)| serves(c)).map(|(name, _)| name)
+fn servers(observed: &Observed) -> impl Iterator<Item = (&String, &Container)> {
+    let serves = |c: &Container| [PRIMARY, COMPILER].contains(&c.label(labels::SERVICE)) && c.running();
+    observed.services().filter(move |(_, c)| serves(c))
 }
 
 /// The image, and no leftovers.

@@ -5,6 +5,7 @@
 
 mod addon;
 mod amounts;
+mod balancer;
 mod names;
 mod policy;
 mod publish;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 pub use addon::Addon;
 pub(crate) use amounts::MIB;
 pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
+pub use balancer::Balancer;
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
 pub use policy::AutosignPolicy;
 pub use publish::{Publish, PublishHere};
