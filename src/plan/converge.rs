@@ -286,7 +286,8 @@ fn service(
             }
         }
         (Fate::Wait(cause), None) => {
-            let ready = wait(plan, replica, cause, vec![]);
+            // Started beside an issuing that was killed, it may wait for what is issued now.
+            let ready = wait(plan, replica, cause, issued.map(|i| i.step).into_iter().collect());
             if let Some(code) = code {
                 code::flush(plan, name, vec![code, ready]);
             }

@@ -140,7 +140,7 @@ fn the_record() {
      7  wait for container demo-puppetdb-1  (it starts)  after 6
      8  start container demo-puppetserver-1  (it was stopped for its CA)  after 3
      9  wait for container demo-puppetserver-1  (it starts)  after 8
-    10  wait for container demo-agent-1  (not seen ready since it started)
+    10  wait for container demo-agent-1  (not seen ready since it started)  after 3
     11  remember credentials  (so that it is issued once)  after 3
     12  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 5,7,9,10,11
     13  remember record  (so that it is proved once)  after 11,12
