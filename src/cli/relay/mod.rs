@@ -1,0 +1,23 @@
+//! `pupperware relay`: one file a subcommand.
+
+pub mod serve;
+
+use clap::{Args, Subcommand};
+
+/// Run Puppet on request, by the Relay API.
+///
+/// Somebody asks for a run, a bridge beside the nodes takes it, carries it out, and says how it went. Requests and their
+/// state are kept by a server of this API.
+#[derive(Debug, Clone, Args)]
+pub struct RelayArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RelayCommand,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+#[expect(missing_docs, reason = "a comment here would replace the help text that the arguments carry")]
+pub enum RelayCommand {
+    Serve(serve::ServeArgs),
+}

@@ -1,0 +1,15 @@
+//! `pupperware relay`: what each subcommand means, one file a subcommand.
+
+mod serve;
+
+use crate::cli::global::GlobalArgs;
+use crate::cli::relay::{RelayArgs, RelayCommand};
+use crate::error::Result;
+use crate::report::Report;
+
+/// Carries out the subcommand.
+pub(super) async fn run(_global: &GlobalArgs, args: &RelayArgs, report: &Report) -> Result<u8> {
+    match &args.command {
+        RelayCommand::Serve(args) => serve::run(args, report).await,
+    }
+}

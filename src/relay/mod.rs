@@ -1,0 +1,7 @@
+//! Puppet runs on request: the Relay API, and what speaks it.
+//!
+//! - [`api`]: the wire format, as types that both halves share, and the rules that a run's state follows. Pure.
+//!
+//! The API is the one of Relay's Puppet integration (`/_puppet/*`), with additions that its original clients ignore.
+
+pub mod api;
