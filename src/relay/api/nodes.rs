@@ -147,6 +147,15 @@ impl Progress {
         *self.slot(status) += 1;
     }
 
+    /// Counts a node that was counted before in another place; a new one when it was not.
+    pub fn moved(&mut self, before: Option<NodeStatus>, now: NodeStatus) {
+        match before {
+            None => self.total += 1,
+            Some(before) => *self.slot(before) = self.of(before).saturating_sub(1),
+        }
+        *self.slot(now) += 1;
+    }
+
     fn slot(&mut self, status: NodeStatus) -> &mut u32 {
         match status {
             NodeStatus::Pending => &mut self.pending,
