@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::Method;
+use hyper::http::Method;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{Method, Request, StatusCode};
+use hyper::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -159,7 +159,7 @@ impl Connection {
         }
         if let Some(file) = &self.shared.token {
             let token = file.read().map_err(Failure::NotSent)?;
-            let mut value = http::HeaderValue::from_str(&format!("Bearer {}", token.secret()))
+            let mut value = hyper::http::HeaderValue::from_str(&format!("Bearer {}", token.secret()))
                 .map_err(|_| Failure::NotSent("the token cannot be sent".into()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
@@ -194,7 +194,7 @@ impl Connection {
         })?
     }
 
-    async fn read(&self, answer: http::Response<hyper::body::Incoming>) -> Result<Answer, Failure> {
+    async fn read(&self, answer: hyper::http::Response<hyper::body::Incoming>) -> Result<Answer, Failure> {
         let (head, body) = answer.into_parts();
         let limit = self.shared.limits.body;
         let body = Limited::new(body, limit).collect().await.map_err(|e| {
@@ -203,7 +203,7 @@ impl Connection {
             }
             Failure::Lost(format!("the answer of {} was cut off: {e}", self.target()))
         })?;
-        let text = |name| head.headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+        let text = |name| head.headers.get(name).and_then(|v: &hyper::http::HeaderValue| v.to_str().ok());
         Ok(Answer {
             status: head.status,
             retry_after: text(RETRY_AFTER).and_then(|v| v.trim().parse().ok()).map(Duration::from_secs),

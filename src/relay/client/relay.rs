@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use http::{Method, StatusCode};
+use hyper::http::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use http::Uri;
+use hyper::http::Uri;
 
 /// A base URL. Clear text is for this machine only: what we send carries a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
