@@ -1,6 +1,10 @@
 //! `pupperware relay`: one file a subcommand.
 
+pub mod bridge;
+pub mod run;
+pub mod runs;
 pub mod serve;
+pub mod server;
 
 use clap::{Args, Subcommand};
 
@@ -19,5 +23,8 @@ pub struct RelayArgs {
 #[derive(Debug, Clone, Subcommand)]
 #[expect(missing_docs, reason = "a comment here would replace the help text that the arguments carry")]
 pub enum RelayCommand {
+    Run(Box<run::RunArgs>),
+    Runs(runs::RunsArgs),
+    Bridge(bridge::BridgeArgs),
     Serve(serve::ServeArgs),
 }

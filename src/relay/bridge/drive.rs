@@ -127,10 +127,12 @@ impl Workshop {
                         }
                         Some(why) => {
                             self.audit(&floor, "refused", json!({ "reason": why }))?;
-                            floor
-                                .skip(nodes.clone(), NodeStatus::Skipped, &why)
-                                .await
-                                .or_else(|_| Ok::<(), Fatal>(()))?;
+                            // Nothing was begun on any of them; the journal has no need of ten thousand lines.
+                            let message = Some(Line::from(why.as_str()));
+                            for node in &nodes {
+                                let skipped = NodeResult::new(node.clone(), NodeStatus::Skipped);
+                                board.put(NodeResult { message: message.clone(), ..skipped });
+                            }
                             let completion = Completion { outcome: Outcome::Error, message: Some(Line::from(why)) };
                             floor.write(Entry::Completed { completion }).await?;
                         }

@@ -3,15 +3,18 @@
 //! Lines of several writers that come together are made durable together: a disk that takes a few milliseconds for each
 //! does not hold up ten thousand nodes.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use super::machine::{self, RunState};
 use super::record::Record;
+use crate::relay::api::RunId;
 
 /// Where records are kept. A trait, so that a crash can be played at every one of them.
 pub trait Ledger: Send + Sync {
@@ -32,19 +35,28 @@ struct Order {
 /// The name of the file.
 const NAME: &str = "journal.jsonl";
 
+/// The file that a process holds locked while it uses the directory.
+const LOCK: &str = "lock";
+
+/// With so many lines of runs that are over, a journal is written anew when it is opened.
+const LONG: usize = 1_000;
+
+/// An open journal, and what it tells of.
+pub type Opened = (Journal, BTreeMap<RunId, RunState>);
+
 impl Journal {
     /// Opens the journal of this directory, and reads what it holds. A last line that is not whole was never relied on
-    /// by anybody, and is taken off.
+    /// by anybody, and is taken off. Runs that are over are left out when there are many.
     ///
     /// # Errors
     /// Another process has it, it cannot be read or written, or holds something that is no journal.
-    pub fn open(folder: &Path) -> Result<(Self, Vec<Record>), String> {
+    pub fn open(folder: &Path) -> Result<Opened, String> {
         let path = folder.join(NAME);
         let broken = |e: std::io::Error| format!("cannot use the journal {}: {e}", path.display());
         std::fs::create_dir_all(folder).map_err(broken)?;
+        let held = lock(folder)?;
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).truncate(false).open(&path).map_err(broken)?;
-        lock(&file, &path)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(broken)?;
         let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
@@ -52,32 +64,37 @@ impl Journal {
             file.set_len(whole as u64).map_err(broken)?;
         }
         let records = read(&text[..whole], &path)?;
-        file.seek(SeekFrom::End(0)).map_err(broken)?;
+        let mut runs = machine::replay(records.iter().cloned()).map_err(|e| e.to_string())?;
+        let over = |record: &&Record| runs.get(&record.run).is_some_and(RunState::closed);
+        if records.iter().filter(over).count() > LONG {
+            let keep: Vec<&Record> = records.iter().filter(|record| !over(record)).collect();
+            file = shorten(folder, &path, &keep).map_err(broken)?;
+            runs.retain(|_, state| !state.closed());
+        }
         file.sync_all().map_err(broken)?;
         // The entry in the directory, too, or a new file could be gone after a power cut.
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(broken)?;
         let (orders, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new().name("journal".into());
-        thread.spawn(move || write(file, &path, &inbox)).map_err(|e| format!("cannot start a thread: {e}"))?;
-        Ok((Journal { orders }, records))
+        thread
+            .spawn(move || {
+                write(file, &path, &inbox);
+                drop(held);
+            })
+            .map_err(|e| format!("cannot start a thread: {e}"))?;
+        Ok((Journal { orders }, runs))
     }
+}
 
-    /// Writes a journal that holds only these records in the place of the one that is there: what is over goes. Done before
-    /// [`Journal::open`], when it has grown.
-    ///
-    /// # Errors
-    /// It cannot be written; the old one is as it was.
-    pub fn shorten(folder: &Path, keep: &[Record]) -> Result<(), String> {
-        let path = folder.join(NAME);
-        let broken = |e: std::io::Error| format!("cannot shorten the journal {}: {e}", path.display());
-        let mut new = tempfile::NamedTempFile::new_in(folder).map_err(broken)?;
-        for record in keep {
-            new.write_all(&line(record)?).map_err(broken)?;
-        }
-        new.as_file().sync_all().map_err(broken)?;
-        new.persist(&path).map_err(|e| broken(e.error))?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(broken)
+/// Puts a journal with only these records in the place of the one that is there.
+fn shorten(folder: &Path, path: &Path, keep: &[&Record]) -> std::io::Result<File> {
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    for record in keep {
+        new.write_all(&line(record).map_err(std::io::Error::other)?)?;
     }
+    new.as_file().sync_all()?;
+    new.persist(path).map_err(|e| e.error)?;
+    OpenOptions::new().append(true).open(path)
 }
 
 impl Ledger for Journal {
@@ -111,13 +128,17 @@ fn read(text: &[u8], path: &Path) -> Result<Vec<Record>, String> {
         .collect()
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), String> {
+fn lock(folder: &Path) -> Result<File, String> {
+    let path = folder.join(LOCK);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|e| format!("cannot use {}: {e}", path.display()))?;
     file.try_lock().map_err(|e| match e {
         std::fs::TryLockError::WouldBlock => {
-            format!("another bridge uses {}; give each a state directory of its own", path.display())
+            format!("another bridge uses {}; give each a state directory of its own", folder.display())
         }
         std::fs::TryLockError::Error(e) => format!("cannot lock {}: {e}", path.display()),
-    })
+    })?;
+    Ok(file)
 }
 
 /// The thread: takes all that waits, writes it, makes it durable once, tells everybody.
@@ -139,48 +160,29 @@ fn write(mut file: File, path: &PathBuf, inbox: &mpsc::Receiver<Order>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Entry;
+    use super::super::record::{Entry, Leaving};
     use super::*;
 
-    fn record(token: &str) -> Record {
-        let offered = serde_json::from_str(
-            r#"{"id":"8e659097-254a-4b27-bb93-88efea9a9f0e","state":{"status":"pending"},"scope":{"nodes":["a"]}}"#,
-        )
-        .unwrap();
-        Record {
-            run: "8e659097-254a-4b27-bb93-88efea9a9f0e".parse().unwrap(),
-            at: "2026-01-01T00:00:00Z".parse().unwrap(),
-            entry: Entry::Intent { token: token.parse().unwrap(), offered: Box::new(offered) },
-        }
+    fn id(number: usize) -> RunId {
+        format!("8e659097-254a-4b27-bb93-{number:012}").parse().unwrap()
     }
 
-    #[tokio::test]
-    async fn what_was_written_is_read_and_a_torn_end_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let (journal, records) = Journal::open(folder.path()).unwrap();
-        assert_eq!(records, []);
-        let both = [journal.append(vec![record("a")]), journal.append(vec![record("b")])];
-        assert!(futures_util::future::join_all(both).await.iter().all(Result::is_ok));
-        assert!(Journal::open(folder.path()).err().unwrap().contains("another bridge"));
-        drop(journal);
+    fn record(number: usize, entry: Entry) -> Record {
+        Record { run: id(number), at: "2026-01-01T00:00:00Z".parse().unwrap(), entry }
+    }
 
-        let path = folder.path().join(NAME);
-        let whole = std::fs::read(&path).unwrap();
-        let first = whole.iter().position(|b| *b == b'\n').unwrap();
-        for cut in first + 1..whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let (journal, records) = open(folder.path());
-            assert_eq!(records, [record("a")]);
-            journal.append(vec![record("c")]).await.unwrap();
-            drop(journal);
-            assert_eq!(open(folder.path()).1, [record("a"), record("c")]);
-        }
-        std::fs::write(&path, "{\"run\":1}\n").unwrap();
-        assert!(Journal::open(folder.path()).err().unwrap().contains("line 1"));
+    fn intent(number: usize) -> Record {
+        let text = format!(r#"{{"id":"{}","state":{{"status":"pending"}},"scope":{{"nodes":["a"]}}}}"#, id(number));
+        let offered = serde_json::from_str(&text).unwrap();
+        record(number, Entry::Intent { token: "t".parse().unwrap(), offered })
+    }
+
+    fn left(number: usize) -> Record {
+        record(number, Entry::Left { reason: Leaving::Taken })
     }
 
     /// The thread that holds the lock ends a moment after its journal is dropped.
-    fn open(folder: &Path) -> (Journal, Vec<Record>) {
+    fn open(folder: &Path) -> Opened {
         loop {
             match Journal::open(folder) {
                 Ok(opened) => return opened,
@@ -190,13 +192,56 @@ mod tests {
         }
     }
 
+    fn known(folder: &Path) -> Vec<RunId> {
+        open(folder).1.into_keys().collect()
+    }
+
     #[tokio::test]
-    async fn a_shortened_journal_holds_what_is_kept() {
+    async fn what_was_written_is_read_and_a_torn_end_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, runs) = Journal::open(folder.path()).unwrap();
+        assert!(runs.is_empty());
+        let both = [journal.append(vec![intent(1)]), journal.append(vec![intent(2)])];
+        assert!(futures_util::future::join_all(both).await.iter().all(Result::is_ok));
+        assert!(Journal::open(folder.path()).err().unwrap().contains("another bridge"));
+        drop(journal);
+
+        drop(open(folder.path()));
+        let path = folder.path().join(NAME);
+        let whole = std::fs::read(&path).unwrap();
+        let first = whole.iter().position(|b| *b == b'\n').unwrap();
+        for cut in first + 1..whole.len() {
+            drop(open(folder.path()));
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let (journal, runs) = open(folder.path());
+            assert_eq!(runs.into_keys().collect::<Vec<_>>(), [id(1)]);
+            journal.append(vec![intent(3)]).await.unwrap();
+            drop(journal);
+            assert_eq!(known(folder.path()), [id(1), id(3)]);
+        }
+        drop(open(folder.path()));
+        std::fs::write(&path, "{\"run\":1}\n").unwrap();
+        let why = loop {
+            match Journal::open(folder.path()).err().unwrap() {
+                why if why.contains("another bridge") => std::thread::yield_now(),
+                why => break why,
+            }
+        };
+        assert!(why.contains("line 1"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_long_journal_forgets_what_is_over() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(folder.path()).unwrap();
-        journal.append(vec![record("a"), record("b")]).await.unwrap();
+        let over: Vec<Record> = (10..10 + LONG).flat_map(|n| [intent(n), left(n)]).collect();
+        journal.append(over).await.unwrap();
+        journal.append(vec![intent(1)]).await.unwrap();
         drop(journal);
-        Journal::shorten(folder.path(), &[record("b")]).unwrap();
-        assert_eq!(open(folder.path()).1, [record("b")]);
+        let (journal, runs) = open(folder.path());
+        assert_eq!(runs.into_keys().collect::<Vec<_>>(), [id(1)]);
+        journal.append(vec![left(1)]).await.unwrap();
+        drop(journal);
+        assert!(open(folder.path()).1[&id(1)].closed());
     }
 }

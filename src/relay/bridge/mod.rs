@@ -14,6 +14,7 @@
 pub mod audit;
 pub mod backend;
 pub mod board;
+pub mod config;
 pub mod drive;
 pub mod floor;
 pub mod job;
@@ -24,4 +25,5 @@ pub mod record;
 pub mod reporter;
 pub mod reports;
 pub mod schedule;
+pub mod service;
 pub mod verdict;

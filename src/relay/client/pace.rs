@@ -50,6 +50,11 @@ impl Pace {
         self.early < EARLY
     }
 
+    /// True when the last question was answered.
+    pub fn settled(&self) -> bool {
+        self.failures == 0
+    }
+
     /// The pause until the next question. `jitter` is between 0 and 1, so that bridges do not come all at once.
     pub fn after(&mut self, polled: Polled, jitter: f64) -> Duration {
         let spread = |base: Duration| base.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
