@@ -44,7 +44,7 @@ pub struct World {
     pub calls: AtomicUsize,
     /// How long Puppet takes.
     pub takes: Duration,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 impl World {
