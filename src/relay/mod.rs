@@ -1,7 +1,9 @@
 //! Puppet runs on request: the Relay API, and what speaks it.
 //!
 //! - [`api`]: the wire format, as types that both halves share, and the rules that a run's state follows. Pure.
+//! - [`server`]: keeps requests and their state, and serves the API.
 //!
 //! The API is the one of Relay's Puppet integration (`/_puppet/*`), with additions that its original clients ignore.
 
 pub mod api;
+pub mod server;

@@ -1,6 +1,7 @@
 //! `pupperware relay`: one file a subcommand.
 
 pub mod serve;
+pub mod token;
 
 use clap::{Args, Subcommand};
 
@@ -20,4 +21,5 @@ pub struct RelayArgs {
 #[expect(missing_docs, reason = "a comment here would replace the help text that the arguments carry")]
 pub enum RelayCommand {
     Serve(serve::ServeArgs),
+    Token(token::TokenArgs),
 }

@@ -1,6 +1,7 @@
 //! `pupperware relay`: what each subcommand means, one file a subcommand.
 
 mod serve;
+mod token;
 
 use crate::cli::global::GlobalArgs;
 use crate::cli::relay::{RelayArgs, RelayCommand};
@@ -11,5 +12,6 @@ use crate::report::Report;
 pub(super) async fn run(_global: &GlobalArgs, args: &RelayArgs, report: &Report) -> Result<u8> {
     match &args.command {
         RelayCommand::Serve(args) => serve::run(args, report).await,
+        RelayCommand::Token(args) => token::run(&args.command, report).await,
     }
 }
