@@ -229,7 +229,7 @@ fn hostile_runs_are_left_and_the_others_are_not() {
 fn a_megabyte_of_nodes() {
     let (site, relay) = (Site::new("ends 0").with("allow: { max_nodes: 100 }\n"), FakeRelay::start(false));
     let _bridge = living(&site, &relay.url());
-    let names: String = (0..10_000).map(|n| format!("node-{n:05}.{}.example.com\n", "x".repeat(80))).collect();
+    let names: String = (0..10_000).map(|n| format!("node-{n:05}.{}.example.com\n", "x".repeat(85))).collect();
     assert!(names.len() > 1 << 20);
     fs::write(site.path("nodes"), names).unwrap();
     let nodes = site.path("nodes");

@@ -96,17 +96,19 @@ fn pupperware() -> Command {
     command
 }
 
-/// A process that has ended, or the test has.
-pub fn ended(mut child: Child) -> Output {
-    let until = Instant::now() + Duration::from_secs(60);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > until {
-            let _ = child.kill();
-            panic!("it does not end: {}", String::from_utf8_lossy(&child.wait_with_output().unwrap().stderr));
+/// A process that has ended, or the test has. What it says is read meanwhile, or it would wait for that for ever.
+pub fn ended(child: Child) -> Output {
+    let id = child.id();
+    let (send, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(child.wait_with_output()));
+    match end.recv_timeout(Duration::from_secs(60)) {
+        Ok(output) => output.unwrap(),
+        Err(_) => {
+            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+            let output = end.recv().unwrap().unwrap();
+            panic!("it does not end: {}", text(&output.stderr));
         }
-        std::thread::sleep(Duration::from_millis(5));
     }
-    child.wait_with_output().unwrap()
 }
 
 /// Waits for something that has to come.

@@ -10,9 +10,9 @@ use clap::Args;
 /// run's end is reported.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
-    pupperware relay bridge                                  as a service\n  \
-    pupperware relay bridge --once                           from cron or a systemd timer\n  \
-    pupperware relay bridge --settings bridge.yaml --check   look whether all is well, and end")]
+    pupperware relay bridge           as a service\n  \
+    pupperware relay bridge --once    from cron or a systemd timer\n  \
+    pupperware relay bridge --check   look whether all is well, and end")]
 pub struct BridgeArgs {
     /// The bridge's own file.
     #[arg(

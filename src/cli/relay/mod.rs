@@ -5,6 +5,7 @@ pub mod run;
 pub mod runs;
 pub mod serve;
 pub mod server;
+pub mod token;
 
 use clap::{Args, Subcommand};
 
@@ -13,6 +14,10 @@ use clap::{Args, Subcommand};
 /// Somebody asks for a run, a bridge beside the nodes takes it, carries it out, and says how it went. Requests and their
 /// state are kept by a server of this API.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware relay run --nodes web01 --noop --wait   what would change\n  \
+    pupperware relay bridge                            carry runs out\n  \
+    pupperware relay serve                             keep requests")]
 pub struct RelayArgs {
     /// What to do.
     #[command(subcommand)]
@@ -27,4 +32,5 @@ pub enum RelayCommand {
     Runs(runs::RunsArgs),
     Bridge(bridge::BridgeArgs),
     Serve(serve::ServeArgs),
+    Token(token::TokenArgs),
 }

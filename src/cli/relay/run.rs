@@ -18,9 +18,9 @@ use crate::report::output::Output;
 /// refused it.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
-    pupperware relay run --nodes web01,web02 --noop --wait        what would change\n  \
-    pupperware relay run --nodes-file nodes.txt --canary 2 --max-failures 5 --wait\n  \
-    pupperware relay run --nodes web01 --wait -o json             for programs")]
+    pupperware relay run --nodes web01,web02 --noop --wait   what would change\n  \
+    pupperware relay run --nodes-file nodes --canary 2       two first\n  \
+    pupperware relay run --nodes web01 --wait -o json        for programs")]
 #[expect(clippy::struct_excessive_bools, reason = "they are the flags of Puppet")]
 pub struct RunArgs {
     /// The nodes, by certname.

@@ -29,6 +29,7 @@ pub enum RunsCommand {
 
 /// List the runs that wait or are under way.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware relay runs list -o json")]
 pub struct ListArgs {
     /// How to print them.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
@@ -40,6 +41,7 @@ pub struct ListArgs {
 
 /// Show one run, node by node.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware relay runs show 8e659097-254a-4b27-bb93-88efea9a9f0e")]
 pub struct ShowArgs {
     /// The run.
     #[arg(value_name = "ID")]
@@ -56,6 +58,7 @@ pub struct ShowArgs {
 ///
 /// Nodes that were not started are left out; where Puppet runs, the bridge lets go of it.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware relay runs cancel 8e659097-254a-4b27-bb93-88efea9a9f0e")]
 pub struct CancelArgs {
     /// The run.
     #[arg(value_name = "ID")]

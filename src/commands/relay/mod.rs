@@ -6,6 +6,7 @@ mod runs;
 mod serve;
 mod server;
 mod shown;
+mod token;
 
 use crate::cli::global::GlobalArgs;
 use crate::cli::relay::{RelayArgs, RelayCommand};
@@ -19,5 +20,6 @@ pub(super) async fn run(_global: &GlobalArgs, args: &RelayArgs, report: &Report)
         RelayCommand::Runs(args) => runs::run(args, report).await,
         RelayCommand::Bridge(args) => bridge::run(args, report).await,
         RelayCommand::Serve(args) => serve::run(args, report).await,
+        RelayCommand::Token(args) => token::run(&args.command, report).await,
     }
 }

@@ -14,7 +14,9 @@
 //! The original Ruby bridge makes an instance variable of every field, and parses every time it is given. So names are
 //! plain snake_case, and nothing is ever sent as `null`.
 
+mod admin;
 mod answers;
+mod events;
 pub mod heartbeat;
 pub mod life;
 mod names;
@@ -24,9 +26,12 @@ mod scope;
 mod state;
 mod token;
 
+pub use admin::{NewToken, TokenInfo, TokenList, TokenMade, TokenScope};
 pub use answers::{AcceptRequest, Accepted, Failure, NodePage, RunList};
+pub use events::{EventList, EventMade, NewEvent, ReportEvent};
 pub use names::{
     AcceptToken, BadName, ConnectionName, Environment, IdempotencyKey, JobId, Lease, Line, NodeName, ReportHash, RunId,
+    TokenId, TokenName,
 };
 pub use nodes::{NodeResult, NodeStatus, Progress};
 pub use run::{Limits, MAX_NODES, NewRun, Run, RunType};

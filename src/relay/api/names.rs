@@ -150,19 +150,30 @@ checked!(
 checked!(
     /// A connection's name: `[a-z0-9][a-z0-9_-]{0,39}`. Who asks for runs and who executes them share one.
     ConnectionName,
+    |text| word(text, "a connection's name")
+);
+
+checked!(
+    /// What a token is called among those of its connection: `[a-z0-9][a-z0-9_-]{0,39}`.
+    TokenName,
+    |text| word(text, "a token's name")
+);
+
+checked!(
+    /// By which a token is spoken of, which is not the token: eight hexadecimal characters.
+    TokenId,
     |text| {
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let starts = text.bytes().next().is_some_and(fits);
-        if starts && text.len() <= 40 && text.bytes().all(|b| fits(b) || matches!(b, b'_' | b'-')) {
-            Ok(text)
-        } else {
-            Err(BadName::new(format!(
-                "{} is not a connection's name: a-z, 0-9, `_` and `-`, at most 40, a letter or digit first",
-                shown(&text)
-            )))
-        }
+        let fits = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if fits { Ok(text) } else { Err(BadName::new(format!("{} is not a token's identifier", shown(&text)))) }
     }
 );
+
+impl TokenId {
+    /// The identifier that these random bytes make.
+    pub fn from_random(bytes: [u8; 4]) -> Self {
+        TokenId(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    }
+}
 
 checked!(
     /// The hash that PuppetDB knows a report by: hexadecimal, at most 128 characters.
@@ -209,6 +220,19 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A lower-case word for a name.
+fn word(text: String, what: &str) -> Result<String, BadName> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let starts = text.bytes().next().is_some_and(fits);
+    if starts && text.len() <= 40 && text.bytes().all(|b| fits(b) || matches!(b, b'_' | b'-')) {
+        return Ok(text);
+    }
+    Err(BadName::new(format!(
+        "{} is not {what}: a-z, 0-9, `_` and `-`, at most 40, a letter or digit first",
+        shown(&text)
+    )))
 }
 
 /// Visible ASCII without blanks, not longer than that.

@@ -236,7 +236,7 @@ impl BridgeConfig {
             };
             nodes.insert(name.clone(), address);
         }
-        let others = (self.backend == BackendName::Ssh).then(|| Other { user, port: ssh.port });
+        let others = (self.backend == BackendName::Ssh).then_some(Other { user, port: ssh.port });
         Ok(Inventory { nodes, others })
     }
 

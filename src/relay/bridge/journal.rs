@@ -4,10 +4,11 @@
 //! does not hold up ten thousand nodes.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -37,6 +38,10 @@ const NAME: &str = "journal.jsonl";
 
 /// The file that a process holds locked while it uses the directory.
 const LOCK: &str = "lock";
+
+/// How long to wait for the lock. A bridge that was killed while it started a program leaves it, for a moment, to what was
+/// to become that program.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// With so many lines of runs that are over, a journal is written anew when it is opened.
 const LONG: usize = 1_000;
@@ -132,17 +137,22 @@ fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|e| format!("cannot use {}: {e}", path.display()))?;
-    file.try_lock().map_err(|e| match e {
-        std::fs::TryLockError::WouldBlock => {
-            format!("another bridge uses {}; give each a state directory of its own", folder.display())
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::WouldBlock) => {
+                let folder = folder.display();
+                return Err(format!("another bridge uses {folder}; give each a state directory of its own"));
+            }
+            Err(TryLockError::Error(e)) => return Err(format!("cannot lock {}: {e}", path.display())),
         }
-        std::fs::TryLockError::Error(e) => format!("cannot lock {}: {e}", path.display()),
-    })?;
-    Ok(file)
+    }
 }
 
 /// The thread: takes all that waits, writes it, makes it durable once, tells everybody.
-fn write(mut file: File, path: &PathBuf, inbox: &mpsc::Receiver<Order>) {
+fn write(mut file: File, path: &Path, inbox: &mpsc::Receiver<Order>) {
     // After a failure nobody knows what is on the disk; nothing is written behind it.
     let mut failed: Option<String> = None;
     while let Ok(first) = inbox.recv() {

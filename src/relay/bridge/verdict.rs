@@ -101,7 +101,7 @@ fn transport(text: &str) -> Parts {
 fn said(output: &str) -> String {
     let lines = || output.lines().map(str::trim).filter(|line| !line.is_empty());
     let error = lines().find(|line| line.starts_with("Error:") || line.starts_with("error:"));
-    error.or_else(|| lines().last()).unwrap_or_default().to_owned()
+    error.or_else(|| lines().next_back()).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
