@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::model::Track;
+use crate::config::model::{Releases, Track};
 use crate::config::problem::quote;
-use crate::config::types::{Addon, ChannelName, ProjectName, Setting};
+use crate::config::types::{Addon, ChannelName, Place, ProjectName, Setting};
 use crate::config::validate::{Validated, check_code_dir, validate};
 use crate::config::{Config, Invalid, Problem, Severity, Source, render, source, tree};
 use crate::error::Error;
@@ -61,6 +61,12 @@ pub struct Overrides {
     pub channel: Option<Sourced<String>>,
     /// `release`. Replaces a `channel` of a weaker layer.
     pub release: Option<Sourced<String>>,
+    /// `releases.manifest`, relative to the current directory.
+    pub manifest: Option<Sourced<String>>,
+    /// `releases.sha256`.
+    pub manifest_sha256: Option<Sourced<String>>,
+    /// `releases.public_key`.
+    pub manifest_key: Option<Sourced<String>>,
     /// `with`: names between commas. Replaces a list of a weaker layer.
     pub with: Option<Sourced<String>>,
     /// `code.dir`, relative to the current directory.
@@ -248,6 +254,7 @@ impl Layers {
             self.config.project = project;
         }
         self.track(overrides);
+        self.manifest(overrides);
         self.with(overrides.with.as_ref());
         if let Some(Sourced { value, given }) = &overrides.code_dir {
             match check_code_dir(cwd, value) {
@@ -277,6 +284,28 @@ impl Layers {
         }
         if !addons.is_empty() {
             self.config.with = addons;
+        }
+    }
+
+    /// Another manifest has another hash; the key that is trusted may sign many.
+    fn manifest(&mut self, overrides: &Overrides) {
+        if let Some(place) = self.parse::<Place>("releases.manifest", overrides.manifest.as_ref()) {
+            self.config.releases.manifest = Some(place);
+            self.config.releases.sha256 = None;
+            self.origins.remove("releases.sha256");
+        }
+        if let Some(sum) = self.parse("releases.sha256", overrides.manifest_sha256.as_ref()) {
+            self.config.releases.sha256 = Some(sum);
+        }
+        if let Some(key) = self.parse("releases.public_key", overrides.manifest_key.as_ref()) {
+            self.config.releases.public_key = Some(key);
+        }
+        let Releases { manifest, sha256, public_key } = &self.config.releases;
+        if let (Some(Place::Web(_)), None, None, Some(Sourced { given, .. })) =
+            (manifest, sha256, public_key, &overrides.manifest)
+        {
+            let problem = Problem::outside(given.name(), "nothing tells that what comes from there is genuine");
+            self.problems.push(problem.suggest("add `--manifest-sha256` or `--manifest-key`"));
         }
     }
 

@@ -7,6 +7,7 @@ use crate::backup::show_bytes;
 use crate::desired::{Desired, labels};
 use crate::engine::{Engine, EngineInfo, ExecRequest};
 use crate::error::{Error, Result};
+use crate::journal::{history, read};
 use crate::observed::{Container, Observed};
 use crate::plan::{Action, Plan};
 use crate::puppet::puppetdb::AgentVersion;
@@ -17,6 +18,9 @@ const SPARE: u64 = 1 << 30;
 /// What a new image may take while it is built.
 const IMAGE: u64 = 3 << 29;
 
+/// How many of the last runs are asked how long things take.
+const RUNS: usize = 50;
+
 /// What an upgrade needs and will meet.
 #[derive(Debug, Default)]
 pub struct Outlook {
@@ -24,6 +28,16 @@ pub struct Outlook {
     pub database_bytes: Option<u64>,
     /// Agents that the new server does not serve.
     pub too_old: Vec<AgentVersion>,
+    /// Whether the database is copied.
+    pub copies: bool,
+    /// How long the last backup took to write.
+    pub backup_seconds: Option<u64>,
+    /// How long the slowest service took to start last.
+    pub start_seconds: Option<u64>,
+    /// Room that it needs where the engine keeps its data.
+    pub needed_bytes: u64,
+    /// Room that there is, where that can be known.
+    pub free_bytes: Option<u64>,
 }
 
 /// Looks at database and agents, and checks the ground; of an upgrade that goes on, only the ground.
@@ -52,7 +66,8 @@ pub async fn before_upgrade(
     // The copy has the size of the original, and what its server writes on the way.
     let copy = if copies { database_bytes.saturating_mul(2) } else { 0 };
     let needed = copy.saturating_add(builds * IMAGE).saturating_add(SPARE);
-    if let Some(free) = machine::free_bytes(engine, info).filter(|free| *free < needed) {
+    let free_bytes = machine::free_bytes(engine, info);
+    if let Some(free) = free_bytes.filter(|free| *free < needed) {
         let (have, need) = (show_bytes(free), show_bytes(needed));
         return Err(Error::failed(format!("{have} are free in {}, and the upgrade needs {need}", info.root_dir))
             .details(["(nothing was changed)".to_owned()])
@@ -63,7 +78,19 @@ pub async fn before_upgrade(
         let versions = puppetdb::read_agent_versions(&said(engine, puppetdb, puppetdb::agent_versions()).await?)?;
         too_old.extend(versions.into_iter().filter(|v| v.older_than(oldest)));
     }
-    Ok(Outlook { database_bytes: Some(database_bytes), too_old })
+    let journal = read::last(engine, &to.project, RUNS).await?.unwrap_or_default();
+    let took = |kind: &str, resource: &str| history::last_took(&journal, kind, resource).map(|ms| ms.div_ceil(1000));
+    let starts = ["-postgres-", "-puppetdb-", "-puppetserver-"].map(|service| took("wait_ready", service));
+    Ok(Outlook {
+        database_bytes: Some(database_bytes),
+        too_old,
+        copies,
+        backup_seconds: took("write_backup", ""),
+        // Started side by side the last time, as a rule: the longest of them counts.
+        start_seconds: starts.into_iter().flatten().max(),
+        needed_bytes: needed,
+        free_bytes,
+    })
 }
 
 /// A service's container, when it runs.

@@ -37,16 +37,21 @@ pub enum CodeCommand {
 /// Deploy environments from the control repository.
 ///
 /// The code is fetched and checked beside what is served, and then served at once; agents never see a part of it.
-/// When anything fails, what was served before still is.
+/// When anything fails, what was served before still is. With --node, that node's catalog must compile, too: else what
+/// was served before is served again.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
-    pupperware code deploy              every branch\n  \
-    pupperware code deploy production   this one, and leave the others as they are\n  \
-    pupperware code deploy --dry-run    say what would be done")]
+    pupperware code deploy                 every branch\n  \
+    pupperware code deploy production      this one, and no other\n  \
+    pupperware code deploy --node web01    undone if its catalog does not compile\n  \
+    pupperware code deploy --dry-run       say what would be done")]
 pub struct CodeDeployArgs {
     /// The environments, that is branches [default: all].
     #[arg(value_name = "ENVIRONMENT")]
     pub environments: Vec<String>,
+    /// Undo it when this node's catalog does not compile (in these environments, or in production).
+    #[arg(long, value_name = "CERTNAME")]
+    pub node: Option<String>,
     /// How to do it.
     #[command(flatten)]
     pub change: ChangeArgs,

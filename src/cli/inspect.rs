@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::release::ManifestArgs;
 use crate::report::output::Output;
 
 /// Show what runs, and whether it is well.
@@ -66,6 +67,9 @@ pub struct DoctorArgs {
     pupperware channels           a table\n  \
     pupperware channels -o yaml   for programs")]
 pub struct ChannelsArgs {
+    /// Where releases are listed.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
     /// How to print them.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Output,

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use semver::Version;
 
 use super::change::ChangeArgs;
+use super::release::ManifestArgs;
 use crate::report::output::Output;
 
 /// Upgrade the platform to another release, or go back.
@@ -11,13 +12,16 @@ use crate::report::output::Output;
 /// Without a channel or a release: the newest release of the stream that runs. Another stream is gone to when it is
 /// asked for, one major version at a time, and with a yes. Everything is backed up first; the new release takes the old
 /// one's place only when all data is there, and is remembered only when it is proved. Whatever fails before that is
-/// undone: the old release runs again, from its own data, and the exit code is 10.
+/// undone: the old release runs again, from its own data, and the exit code is 10. Before anything is touched, every
+/// node's catalog is compiled with both releases and compared.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware upgrade                    the newest of this stream\n  \
     pupperware upgrade --dry-run          what would be done\n  \
     pupperware upgrade --channel stable   to another stream\n  \
-    pupperware upgrade --rollback         undo an interrupted one")]
+    pupperware upgrade --prepare          images, checks and a rehearsal on a copy\n  \
+    pupperware upgrade --rollback         go back\n  \
+    pupperware upgrade --prune            give up the way back")]
 pub struct UpgradeArgs {
     /// The channel to take the release from: lts or stable.
     #[arg(long, value_name = "CHANNEL", env = "PUPPERWARE_CHANNEL", hide_env_values = true)]
@@ -25,9 +29,24 @@ pub struct UpgradeArgs {
     /// This release, and no other; excludes a channel.
     #[arg(long, value_name = "VERSION", env = "PUPPERWARE_RELEASE", hide_env_values = true)]
     pub to: Option<Version>,
-    /// Go back from an upgrade that was interrupted.
-    #[arg(long)]
+    /// Go back from an upgrade that was interrupted, or with a yes from one that is over.
+    #[arg(long, group = "other")]
     pub rollback: bool,
+    /// Get the images, check, and go through it all with a copy of the data; the platform itself stays as it is.
+    #[arg(long, group = "other", conflicts_with = "dry_run")]
+    pub prepare: bool,
+    /// Remove the databases of before, once their time is over; then there is no way back.
+    #[arg(long, group = "other")]
+    pub prune: bool,
+    /// Go on where the new release does not compile what the old one does.
+    #[arg(long)]
+    pub ignore_code_check: bool,
+    /// Go on outside of the window that the configuration names.
+    #[arg(long)]
+    pub outside_window: bool,
+    /// Where releases are listed.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
     /// How the plan is shown or carried out.
     #[command(flatten)]
     pub change: ChangeArgs,
@@ -42,6 +61,9 @@ pub struct UpgradeArgs {
     pupperware releases show 8.0.0         what one is made of\n  \
     pupperware releases diff 7.0.0 8.0.0   what changes")]
 pub struct ReleasesArgs {
+    /// Where releases are listed.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
     /// What to show.
     #[command(subcommand)]
     pub command: ReleasesCommand,
@@ -54,7 +76,15 @@ pub enum ReleasesCommand {
     List(ReleasesListArgs),
     Show(ReleasesShowArgs),
     Diff(ReleasesDiffArgs),
+    Schema(ReleasesSchemaArgs),
 }
+
+/// Print the JSON Schema of a release manifest.
+///
+/// For editors and for CI, when you list releases yourself.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware releases schema > releases.schema.json")]
+pub struct ReleasesSchemaArgs {}
 
 /// Show all releases.
 #[derive(Debug, Clone, Args)]

@@ -30,7 +30,8 @@ impl Tabular for Audit {
 
 /// Looks, judges, and shows; exit 3 unless the platform is clean.
 pub(super) async fn run(global: &GlobalArgs, args: &AuditArgs, report: &Report) -> Result<u8> {
-    let release = ReleaseArgs { channel: args.channel.clone(), release: args.release.clone() };
+    let release =
+        ReleaseArgs { channel: args.channel.clone(), release: args.release.clone(), ..ReleaseArgs::default() };
     let context = Context::new(
         global,
         &Extra { release: Some(&release), with: &args.with, code: args.code.as_deref(), ..Extra::default() },
@@ -42,7 +43,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &AuditArgs, report: &Report) 
         Some(machine) => machine,
         None => machine(&engine.info().await?),
     };
-    let (_, desired) = context.desired(&context.release(&observed.lineage())?, sized_for, &observed)?;
+    let (_, desired) = context.desired(&context.release(&observed.lineage(), &observed)?, sized_for, &observed)?;
     let ground = Ground { engine: &engine, desired: &desired, observed: &observed, updates: args.updates };
     let audit = judge(context.project(), &look(&ground).await);
     terminal::out(&text(args.output, &audit)?)?;

@@ -147,8 +147,8 @@ async fn locked_or_undo(
 }
 
 /// Commands that go by no release on record: images of any release are made, a restore brings a record with it, and an old
-/// archive is verified beside what runs.
-const OF_ANY_RELEASE: [&str; 3] = ["images", "backup restore", "backup verify"];
+/// archive is verified beside what runs. The way back from an upgrade leads to another release than the one on record.
+const OF_ANY_RELEASE: [&str; 4] = ["images", "backup restore", "backup verify", "upgrade --rollback"];
 
 /// Refuses what was begun for a release that the platform has left while the lock was waited for.
 fn same_release(command: &str, release: &Version, observed: &Observed) -> Result<()> {

@@ -6,7 +6,7 @@ use super::context::{Context, Extra};
 use crate::cli::global::GlobalArgs;
 use crate::cli::inspect::ChannelsArgs;
 use crate::error::Result;
-use crate::release::{DEFAULT_CHANNEL, Manifest};
+use crate::release::DEFAULT_CHANNEL;
 use crate::report::Report;
 use crate::report::output::{Document, Tabular, print_data};
 use crate::report::table::Table;
@@ -19,13 +19,15 @@ struct Channels {
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    stream: u64,
+    stream: Option<u64>,
     release: Option<String>,
     end_of_life: Option<String>,
     default: bool,
     /// True when the platform runs a release of this channel's stream.
     current: bool,
     about: String,
+    /// Why it has no release.
+    unavailable: Option<String>,
 }
 
 impl Tabular for Channels {
@@ -42,7 +44,10 @@ impl Tabular for Channels {
                 row.release.as_deref().unwrap_or("-").into(),
                 row.end_of_life.as_deref().unwrap_or("-").into(),
                 mark.into(),
-                row.about.as_str().into(),
+                row.unavailable
+                    .as_ref()
+                    .map_or_else(|| row.about.clone(), |why| format!("{}; {why}", row.about))
+                    .into(),
             ]);
         }
         table
@@ -51,17 +56,20 @@ impl Tabular for Channels {
 
 /// Lists them. Works without an engine; then nothing is marked as current.
 pub(super) async fn run(global: &GlobalArgs, args: &ChannelsArgs, report: &Report) -> Result<u8> {
-    let context = Context::new(global, &Extra::default(), report)?;
-    let running = context.observe().await.ok().and_then(|(_, observed)| observed.lineage().stream());
-    let manifest = Manifest::embedded()?;
+    let context = Context::new(global, &Extra { manifest: Some(&args.manifest), ..Extra::default() }, report)?;
+    context.fetch_manifest()?;
+    let observed = context.observe().await.map(|(_, observed)| observed).unwrap_or_default();
+    let running = observed.lineage().stream();
+    let manifest = context.manifest(&observed)?;
     let rows = manifest.channels.iter().map(|(name, channel)| Row {
         name: name.clone(),
         stream: channel.stream,
-        release: manifest.newest(channel.stream).map(|r| r.version.to_string()),
-        end_of_life: manifest.streams.get(&channel.stream).map(|s| s.end_of_life.clone()),
+        release: channel.stream.and_then(|stream| manifest.newest(stream)).map(|r| r.version.to_string()),
+        end_of_life: channel.stream.and_then(|stream| Some(manifest.streams.get(&stream)?.end_of_life.clone())),
         default: name == DEFAULT_CHANNEL,
-        current: running == Some(channel.stream),
+        current: running.is_some() && running == channel.stream,
         about: channel.about.clone(),
+        unavailable: channel.unavailable.clone(),
     });
     print_data(args.output, &Document::new(Channels { channels: rows.collect() }))?;
     Ok(0)

@@ -22,15 +22,12 @@ pub(super) async fn run(global: &GlobalArgs, args: &CodeArgs, report: &Report) -
     match &args.command {
         CodeCommand::Deploy(args) => {
             let names = &args.environments;
-            act(global, report, "code deploy", &args.change, names, |d, o| code::deploy(d, o, names)).await
+            let node = certname(args.node.as_deref())?;
+            act(global, report, "code deploy", &args.change, names, |d, o| code::deploy(d, o, names, node)).await
         }
         CodeCommand::Undo(args) => act(global, report, "code undo", &args.change, &[], code::undo).await,
         CodeCommand::Check(args) => {
-            let (names, node) = (&args.environments, args.node.as_deref());
-            if let Some(bad) = node.filter(|n| !is_certname(n)) {
-                return Err(Error::usage(format!("\"{bad}\" is not a certificate name"))
-                    .hint("nodes that PuppetDB knows report under names like web01.example.com"));
-            }
+            let (names, node) = (&args.environments, certname(args.node.as_deref())?);
             act(global, report, "code check", &args.change, names, |d, o| code::check(d, o, names, node)).await
         }
         CodeCommand::Status(args) => status(global, args, report).await,
@@ -64,6 +61,15 @@ async fn act(
         })?;
     }
     Ok(0)
+}
+
+/// A node's name that Puppet can have.
+fn certname(node: Option<&str>) -> Result<Option<&str>> {
+    match node.filter(|name| !is_certname(name)) {
+        None => Ok(node),
+        Some(bad) => Err(Error::usage(format!("\"{bad}\" is not a certificate name"))
+            .hint("nodes that PuppetDB knows report under names like web01.example.com")),
+    }
 }
 
 /// Whether Puppet takes it for an environment's name.

@@ -8,6 +8,7 @@ use crate::cli::global::GlobalArgs;
 use crate::config::schema;
 use crate::desired::export;
 use crate::error::Result;
+use crate::observed::Observed;
 use crate::release::Lineage;
 use crate::report::output::{Document, Output, Tabular, print_data, yaml};
 use crate::report::table::Table;
@@ -51,7 +52,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &ConfigArgs, report: &Report)
         Some(ConfigCommand::Validate) => {
             let context = Context::new(global, &Extra::default(), report)?;
             // Known without an engine, and without a platform that it might not fit.
-            context.release(&Lineage::New)?;
+            context.fetch_manifest()?;
+            context.release(&Lineage::New, &Observed::default())?;
             let file = context.settings.config_file.as_ref().map(|f| f.display().to_string());
             terminal::out(&format!("{}: valid\n", file.as_deref().unwrap_or("no configuration file, all defaults")))?;
         }

@@ -3,19 +3,22 @@
 //! Each part is made only when a command asks for it, so `config validate` needs no engine and `status` no release.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::cli::global::GlobalArgs;
-use crate::cli::release::ReleaseArgs;
+use crate::cli::release::{ManifestArgs, ReleaseArgs};
 use crate::config::sizing::{self, Machine, Sizing};
-use crate::desired::{self, Desired, Origin};
+use crate::config::types::SigningKey;
+use crate::desired::{self, Desired};
 use crate::engine::connect::{self, Choice, Endpoint};
 use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
 use crate::images::{self, Debian, DesiredImage};
 use crate::observed::{self, Observed};
+use crate::release::source::Trust;
 use crate::release::{self, Lineage, Manifest, Release};
 use crate::report::{Report, terminal};
-use crate::settings::{self, Given, Overrides, Restored, Settings, Sourced};
+use crate::settings::{self, Given, Origin, Overrides, Restored, Settings, Sourced};
 
 /// Settings and the way to report; everything else is made from it.
 pub struct Context {
@@ -27,6 +30,8 @@ pub struct Context {
     pub yes: bool,
     choice: Choice,
     working_dir: PathBuf,
+    /// The manifest that the settings name, once it was fetched.
+    listed: OnceLock<Manifest>,
 }
 
 /// What is known before anything is sized: a machine that is too small for a platform can still build its images.
@@ -66,6 +71,8 @@ pub struct Platform {
 pub struct Extra<'a> {
     /// `--channel`, `--release`.
     pub release: Option<&'a ReleaseArgs>,
+    /// `--manifest` and what it is known by.
+    pub manifest: Option<&'a ManifestArgs>,
     /// `--with`.
     pub with: &'a [String],
     /// `--code`.
@@ -92,7 +99,8 @@ impl Context {
                 None => report.warn(format!("{}: {}", warning.path, warning.message)),
             }
         }
-        Ok(Context { report: report.clone(), settings, yes: global.yes, choice: choice(global), working_dir })
+        let listed = OnceLock::new();
+        Ok(Context { report: report.clone(), settings, yes: global.yes, choice: choice(global), working_dir, listed })
     }
 
     /// The settings that the next command without flags has.
@@ -143,12 +151,52 @@ impl Context {
         Ok((engine, observed))
     }
 
+    /// Reads the manifest that the settings name, if they do. Only what leads to a release asks for it: a platform knows
+    /// by itself what it runs.
+    ///
+    /// # Errors
+    /// It cannot be had, or is not to be trusted.
+    pub fn fetch_manifest(&self) -> Result<()> {
+        let releases = &self.settings.config.releases;
+        let (Some(place), None) = (&releases.manifest, self.listed.get()) else { return Ok(()) };
+        // What a flag names is relative to where it is typed.
+        let folder = match self.settings.origins.of("releases.manifest") {
+            Origin::Outside(_) => &self.working_dir,
+            _ => self.folder(),
+        };
+        let trust = Trust {
+            sha256: releases.sha256.as_ref().map(|sum| sum.as_str().to_owned()),
+            key: releases.public_key.as_ref().map(SigningKey::key),
+        };
+        let manifest = release::source::load(&place.below(folder), &trust, jiff::Zoned::now().date())?;
+        let _ = self.listed.set(manifest);
+        Ok(())
+    }
+
+    /// The releases that are known: those of the manifest, and those of the platform.
+    ///
+    /// # Errors
+    /// The manifest's.
+    pub fn manifest(&self, observed: &Observed) -> Result<Manifest> {
+        let listed = match self.listed.get() {
+            Some(manifest) => manifest.clone(),
+            None => Manifest::embedded()?,
+        };
+        let record = observed.record.as_ref();
+        let own = [
+            record.and_then(|r| r.upgraded.as_ref()).map(|u| &u.from),
+            record.and_then(|r| r.upgrading.as_ref()).and_then(|u| u.definition.as_ref()),
+            record.and_then(|r| r.lock.as_ref()).map(|l| &l.release),
+        ];
+        Ok(own.into_iter().flatten().fold(listed, Manifest::with))
+    }
+
     /// The images that a platform of any release may need: which one applies is known only after a look.
     ///
     /// # Errors
     /// The manifest's.
     pub fn references(&self) -> Result<Vec<String>> {
-        let releases = &Manifest::embedded()?.releases;
+        let releases = self.manifest(&Observed::default())?.releases;
         let images = releases.iter().map(|release| desired::images(&self.settings.config, release));
         Ok(images.collect::<Result<Vec<_>>>()?.into_iter().flatten().map(|image| image.reference).collect())
     }
@@ -171,7 +219,7 @@ impl Context {
         let config = &self.settings.config;
         let named = config.channel().is_some() || config.release().is_some();
         let lineage = if named { Lineage::New } else { observed.lineage() };
-        self.supplied_with(self.release(&lineage)?, engine, info, observed)
+        self.supplied_with(self.release(&lineage, &observed)?, engine, info, observed)
     }
 
     /// The engine, what its machine has, and the platform as it is.
@@ -179,6 +227,17 @@ impl Context {
     /// # Errors
     /// The engine's.
     pub async fn look(&self) -> Result<(Engine, EngineInfo, Observed)> {
+        let looked = self.look_once().await?;
+        let named = self.settings.config.releases.manifest.is_some() && self.listed.get().is_none();
+        if named && looked.2.record.is_none() {
+            // There is no platform that would know what it runs.
+            self.fetch_manifest()?;
+            return self.look_once().await;
+        }
+        Ok(looked)
+    }
+
+    async fn look_once(&self) -> Result<(Engine, EngineInfo, Observed)> {
         let engine = self.engine()?;
         let info = async { engine.info().await.map_err(Error::from) };
         let references = self.references()?;
@@ -191,7 +250,7 @@ impl Context {
     /// # Errors
     /// An unknown release.
     pub fn supplied(&self, engine: Engine, info: EngineInfo, observed: Observed) -> Result<Supply> {
-        self.supplied_with(self.release(&observed.lineage())?, engine, info, observed)
+        self.supplied_with(self.release(&observed.lineage(), &observed)?, engine, info, observed)
     }
 
     fn supplied_with(&self, release: Release, engine: Engine, info: EngineInfo, observed: Observed) -> Result<Supply> {
@@ -220,7 +279,7 @@ impl Context {
             Lineage::New => lineage,
             there => there,
         };
-        let release = self.release(&lineage)?;
+        let release = self.release(&lineage, &observed)?;
         let (sizing, desired) = self.desired(&release, machine(&info), &observed)?;
         Ok(Platform { engine, info, release, sizing, desired, observed })
     }
@@ -240,16 +299,16 @@ impl Context {
     ///
     /// # Errors
     /// There is no such release, or it is not one that the platform can go to.
-    pub fn release(&self, lineage: &Lineage) -> Result<Release> {
-        let manifest = Manifest::embedded()?;
+    pub fn release(&self, lineage: &Lineage, observed: &Observed) -> Result<Release> {
+        let manifest = self.manifest(observed)?;
         let config = &self.settings.config;
         let channel = config.channel().map(ToString::to_string);
         Ok(release::choose(&manifest, channel.as_deref(), config.release(), lineage)?.clone())
     }
 
-    fn origin(&self) -> Origin {
+    fn origin(&self) -> desired::Origin {
         let file = self.settings.config_file.as_ref().map(|f| f.display().to_string());
-        Origin {
+        desired::Origin {
             working_dir: self.working_dir.display().to_string(),
             config_file: file.unwrap_or_else(|| self.working_dir.join("pupperware.yaml").display().to_string()),
         }
@@ -289,6 +348,17 @@ fn overrides(global: &GlobalArgs, extra: &Extra) -> Overrides {
             extra.release.and_then(|r| r.release.as_ref().map(ToString::to_string)),
             "--release",
             "PUPPERWARE_RELEASE",
+        ),
+        manifest: sourced(extra.manifest.and_then(|m| m.manifest.clone()), "--manifest", "PUPPERWARE_MANIFEST"),
+        manifest_sha256: sourced(
+            extra.manifest.and_then(|m| m.manifest_sha256.clone()),
+            "--manifest-sha256",
+            "PUPPERWARE_MANIFEST_SHA256",
+        ),
+        manifest_key: sourced(
+            extra.manifest.and_then(|m| m.manifest_key.clone()),
+            "--manifest-key",
+            "PUPPERWARE_MANIFEST_KEY",
         ),
         with: sourced((!extra.with.is_empty()).then(|| extra.with.join(",")), "--with", "PUPPERWARE_WITH"),
         code_dir: sourced(extra.code.map(Path::to_path_buf), "--code", "PUPPERWARE_CODE"),

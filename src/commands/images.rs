@@ -77,8 +77,10 @@ async fn load_supply(global: &GlobalArgs, selection: &SelectionArgs, report: &Re
         return Err(Error::usage(format!("there is no component \"{wrong}\""))
             .hint(format!("there are {}", images::COMPONENTS.join(", "))));
     }
-    let extra = Extra { release: Some(&selection.release), ..Extra::default() };
+    let manifest = Some(&selection.release.manifest);
+    let extra = Extra { release: Some(&selection.release), manifest, ..Extra::default() };
     let context = Context::new(global, &extra, report)?;
+    context.fetch_manifest()?;
     let supply = context.supply_of_any_line().await?;
     Ok((context, supply))
 }

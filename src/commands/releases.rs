@@ -10,8 +10,8 @@ use super::context::{Context, Extra};
 use crate::cli::global::GlobalArgs;
 use crate::cli::upgrade::{ReleasesArgs, ReleasesCommand};
 use crate::error::Result;
-use crate::release::{Manifest, Release};
-use crate::report::output::{Document, Output, Tabular, print_data};
+use crate::release::{Manifest, Release, schema};
+use crate::report::output::{Document, Output, Tabular, json, print_data};
 use crate::report::table::Table;
 use crate::report::{Report, terminal};
 
@@ -106,10 +106,13 @@ impl Tabular for Diff {
 
 /// Shows what was asked for.
 pub(super) async fn run(global: &GlobalArgs, args: &ReleasesArgs, report: &Report) -> Result<u8> {
-    let manifest = Manifest::embedded()?;
+    let context = Context::new(global, &Extra { manifest: Some(&args.manifest), ..Extra::default() }, report)?;
+    context.fetch_manifest()?;
+    let observed = context.observe().await.map(|(_, observed)| observed).unwrap_or_default();
+    let now = observed.record.as_ref().map(|r| r.release.clone());
+    let manifest = context.manifest(&observed)?;
     let (output, notes) = match &args.command {
         ReleasesCommand::List(args) => {
-            let now = running(global, report).await;
             let mut all: Vec<&Release> = manifest.releases.iter().collect();
             all.sort_by(|a, b| a.version.cmp(&b.version));
             let releases = all.into_iter().map(|release| row(&manifest, release, now.as_ref())).collect();
@@ -118,7 +121,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &ReleasesArgs, report: &Repor
         }
         ReleasesCommand::Show(args) => {
             let release = manifest.exactly(&args.release)?;
-            let shown = shown(&manifest, release, running(global, report).await.as_ref());
+            let shown = shown(&manifest, release, now.as_ref());
             let notes = shown.notes.clone();
             print_data(args.output, &Document::new(shown))?;
             (args.output, notes)
@@ -130,19 +133,16 @@ pub(super) async fn run(global: &GlobalArgs, args: &ReleasesArgs, report: &Repor
             print_data(args.output, &Document::new(diff))?;
             (args.output, notes)
         }
+        ReleasesCommand::Schema(_) => {
+            terminal::out(&json(&schema::schema())?)?;
+            return Ok(0);
+        }
     };
     if output == Output::Table && !notes.is_empty() {
         let lines: String = notes.iter().map(|note| format!("  {note}\n")).collect();
         terminal::out(&format!("\nto know before an upgrade:\n{lines}"))?;
     }
     Ok(0)
-}
-
-/// The release of the platform; nothing where no engine tells.
-async fn running(global: &GlobalArgs, report: &Report) -> Option<Version> {
-    let context = Context::new(global, &Extra::default(), report).ok()?;
-    let (_, observed) = context.observe().await.ok()?;
-    Some(observed.record?.release)
 }
 
 fn row(manifest: &Manifest, release: &Release, now: Option<&Version>) -> Row {

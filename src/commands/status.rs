@@ -210,7 +210,7 @@ fn steps<E: Display>(context: Result<&Context, &E>, observed: &Observed) -> Resu
     let context = context.map_err(|error| format!("{error}, see `pupperware config validate`"))?;
     let machine = observed.machine().ok_or("no label says which machine the platform was sized for")?;
     let plan = || -> Result<usize> {
-        let (_, desired) = context.desired(&context.release(&observed.lineage())?, machine, observed)?;
+        let (_, desired) = context.desired(&context.release(&observed.lineage(), observed)?, machine, observed)?;
         Ok(plan::reconcile(&desired, observed)?.steps.len())
     };
     plan().map_err(|error| error.to_string())
@@ -327,7 +327,8 @@ impl Tabular for Status {
 
 /// Shows the status once, or at every change.
 pub(super) async fn run(global: &GlobalArgs, args: &StatusArgs, report: &Report) -> Result<u8> {
-    let release = ReleaseArgs { channel: args.channel.clone(), release: args.release.clone() };
+    let release =
+        ReleaseArgs { channel: args.channel.clone(), release: args.release.clone(), ..ReleaseArgs::default() };
     let extra = Extra { release: Some(&release), with: &args.with, code: args.code.as_deref(), ..Extra::default() };
     let context = Context::new(global, &extra, report);
     // What runs can also be told while the configuration is wrong.

@@ -15,8 +15,13 @@ use crate::report::{Report, terminal};
 
 /// Brings the platform up; with `--dry-run` shows what would be done.
 pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> Result<u8> {
-    let extra =
-        Extra { release: Some(&args.release), with: &args.with, code: args.code.as_deref(), ..Extra::default() };
+    let extra = Extra {
+        release: Some(&args.release),
+        manifest: Some(&args.release.manifest),
+        with: &args.with,
+        code: args.code.as_deref(),
+        ..Extra::default()
+    };
     let context = Context::new(global, &extra, report)?;
     let platform = context.platform().await?;
     let desired = &platform.desired;
@@ -25,6 +30,14 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpArgs, report: &Report) -> 
         checks::before_up(&platform.engine, &platform.info, desired, &platform.observed, &plan(&platform.observed)?)?;
         for warning in &platform.sizing.warnings {
             context.report.warn(warning.clone());
+        }
+        for (component, reference) in platform.observed.exchanged() {
+            context.report.warn_with_hint(
+                format!(
+                    "the image of {component} is not the one that was proved, though it has the same name: {reference}"
+                ),
+                "it was built or loaded anew; containers that are made from now on have it".to_owned(),
+            );
         }
     }
     let change = Change {

@@ -162,6 +162,46 @@ pub const KEYS: &[Key] = &[
         "[age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa]",
         "Public keys of [age](https://age-encryption.org) that backups are encrypted for; each private key opens them alone. `age-keygen` makes a pair. Keep private keys elsewhere than this machine.",
     ),
+    section(
+        "releases",
+        "Where releases are listed. What a platform runs stays what it is: only `pupperware upgrade` moves it.",
+    ),
+    key(
+        "releases.manifest",
+        "releases.yaml",
+        "The release manifest: a file, relative to the folder of this one, or an address, which then needs one of the two settings below. Unset: the one that the program brings.",
+    ),
+    key(
+        "releases.sha256",
+        "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+        "The manifest's SHA-256. One that differs is refused.",
+    ),
+    key(
+        "releases.public_key",
+        "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
+        "The public key of [minisign](https://jedisct1.github.io/minisign/) that the manifest is signed with. The signature stands beside it, under the same name with `.minisig` at its end.",
+    ),
+    section("upgrade", "When and how the platform goes to another release; `pupperware upgrade` does it."),
+    key(
+        "upgrade.window",
+        "\"Sun 02:00-04:00\"",
+        "When `upgrade` may begin, by the clock and the time zone of the machine that it is typed on; several days stand between commas, none means every day. Outside of it `upgrade` refuses, unless `--outside-window` is given. Unset: at any time.",
+    ),
+    key(
+        "upgrade.before",
+        "hooks/before-upgrade",
+        "What is called before anything is changed: an executable, relative to the folder of this file, or an address that is sent a JSON object by POST. Where it fails, nothing is upgraded.",
+    ),
+    key(
+        "upgrade.after",
+        "https://chat.example.com/hooks/upgrades",
+        "What is told how an upgrade ended, in the same way. A failure is only a warning.",
+    ),
+    key(
+        "upgrade.keep",
+        "30d",
+        "For how long after an upgrade `upgrade --prune` leaves the database of before, which `upgrade --rollback` needs. `0s`: for ever.",
+    ),
     section("images", "Images to use instead of those of the release, by component: a mirror, or your own builds."),
     key("images.base", "registry.example.com/pupperware/base:8.0.0", "What the other images are built on."),
     key(

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::types::{
     Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName,
-    EnvironmentTimeout, ImageReference, ProjectName, Publish, PublishHere, RepositoryUrl, Setting, Ttl,
+    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, RepositoryUrl, Setting, Sha256Sum,
+    SigningKey, Ttl, Window,
 };
 
 /// A JVM's heap: at least 256 MiB.
@@ -49,6 +50,10 @@ pub struct Config {
     pub code: Code,
     /// Backups.
     pub backup: Backup,
+    /// Where releases are listed.
+    pub releases: Releases,
+    /// Upgrades.
+    pub upgrade: Upgrades,
     /// Images other than those of the release.
     pub images: Images,
 }
@@ -212,6 +217,36 @@ pub struct Backup {
     pub recipients: Vec<AgeRecipient>,
 }
 
+/// Where releases are listed, beside the program itself.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Releases {
+    /// The manifest; the program's own when unset.
+    pub manifest: Option<Place>,
+    /// Its hash.
+    pub sha256: Option<Sha256Sum>,
+    /// The key that signs it.
+    pub public_key: Option<SigningKey>,
+}
+
+/// When and how the platform goes to another release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upgrades {
+    /// When it may; always when unset.
+    pub window: Option<Window>,
+    /// What is called before anything is changed, and can say no.
+    pub before: Option<Place>,
+    /// What is told how it ended.
+    pub after: Option<Place>,
+    /// For how long the way back stays open.
+    pub keep: Ttl,
+}
+
+impl Default for Upgrades {
+    fn default() -> Self {
+        Upgrades { window: None, before: None, after: None, keep: Ttl::days(14) }
+    }
+}
+
 /// Images to use instead of the release's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Images {
@@ -264,7 +299,7 @@ impl Config {
             value.map_or(Value::Null, Setting::to_json)
         }
         let Config { project, track: _, with, puppetserver: server, puppetdb: db, .. } = self;
-        let Config { postgres, agents, puppetboard: board, code, backup, images, .. } = self;
+        let Config { postgres, agents, puppetboard: board, code, backup, releases, upgrade, images, .. } = self;
         let recipients: Value = backup.recipients.iter().map(Setting::to_json).collect();
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
         let path = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| json!(path.to_string_lossy()));
@@ -306,6 +341,13 @@ impl Config {
             ("backup.keep", option(backup.keep.as_ref())),
             ("backup.max_age", option(backup.max_age.as_ref())),
             ("backup.recipients", recipients),
+            ("releases.manifest", option(releases.manifest.as_ref())),
+            ("releases.sha256", option(releases.sha256.as_ref())),
+            ("releases.public_key", option(releases.public_key.as_ref())),
+            ("upgrade.window", option(upgrade.window.as_ref())),
+            ("upgrade.before", option(upgrade.before.as_ref())),
+            ("upgrade.after", option(upgrade.after.as_ref())),
+            ("upgrade.keep", upgrade.keep.to_json()),
             ("images.base", option(images.base.as_ref())),
             ("images.provision", option(images.provision.as_ref())),
             ("images.jre", option(images.jre.as_ref())),

@@ -38,6 +38,8 @@ pub struct Desired {
     pub project: String,
     /// Release version.
     pub release: String,
+    /// The release, as its manifest describes it.
+    pub definition: Release,
     /// Channel, when the user named one.
     pub channel: Option<String>,
     /// The Debian below the images.
@@ -165,6 +167,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         .collect();
     Ok(Desired {
         release: release.version.to_string(),
+        definition: release.clone(),
         channel: config.channel().map(ToString::to_string),
         debian: images::debian(release)?,
         images,

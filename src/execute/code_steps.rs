@@ -9,6 +9,7 @@ use crate::engine::spec::ContainerSpec;
 use crate::engine::{ExecRequest, FileEntry};
 use crate::engine::{LogLine, LogQuery};
 use crate::error::{Error, Kind, Result};
+use crate::plan::UndoCode;
 use crate::puppet::{api, catalog};
 
 /// Where the image wants the repository's secrets.
@@ -135,6 +136,29 @@ pub(super) async fn compile(
         Ok(count) => Ok(Some(format!("the catalog of {certname} in {environment} compiles: {count} resources"))),
         Err(why) => Err(Error::failed(format!("the catalog of {certname} in {environment} does not compile"))
             .details(why.lines().map(ToOwned::to_owned))),
+    }
+}
+
+/// Serves what was served before, because what is served now does not compile; the error that the step ends with.
+pub(super) async fn undo(context: &Context, id: usize, undo: &UndoCode, error: Error) -> Error {
+    context.report.warn(format!("{}; going back to what was served before", error.what));
+    let undone = async {
+        switch(context, id, &undo.task).await?;
+        for server in &undo.servers {
+            flush(context, server).await?;
+        }
+        Ok::<(), Error>(())
+    };
+    match undone.await {
+        Ok(()) => {
+            let what = format!("{}; what was served before is served again", error.what);
+            Error { kind: Kind::RolledBack, what, ..error }
+                .hint("mend the code, and deploy again; without `--node` no catalog is asked for")
+        }
+        Err(second) => {
+            let what = format!("{}, and it is served all the same: {}", error.what, second.what);
+            Error { what, ..error }.details(second.details).hint("mend the code, and deploy again")
+        }
     }
 }
 

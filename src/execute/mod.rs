@@ -7,8 +7,10 @@ mod backup_steps;
 mod ca_steps;
 pub mod cancel;
 mod code_steps;
+mod compare_steps;
 mod crl_steps;
 mod death;
+mod hook_steps;
 mod image_steps;
 mod node_steps;
 mod prove;
@@ -272,7 +274,9 @@ async fn one(context: Arc<Context>, journal: Journal, step: Step) -> (usize, Res
 
 fn planned(context: &Context, plan: &Plan, command: &str) -> Entry {
     let commits = plan.steps.iter().find_map(|s| match &s.action {
-        Action::CommitUpgrade { release, .. } => Some(release.clone()),
+        Action::CommitUpgrade { running, .. } | Action::FinishRollback { running, .. } => {
+            Some(running.release.version.clone())
+        }
         _ => None,
     });
     let steps = plan.steps.iter().map(|s| PlannedStep {

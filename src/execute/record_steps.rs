@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use semver::Version;
-
 use super::Context;
 use crate::backup::{Archive, Part};
 use crate::desired::labels;
+use crate::engine::EngineError;
 use crate::error::Result;
 use crate::journal;
-use crate::observed::record::{BackedUp, Deployed, Issued, Phase, Proof, Record, Restoring, Upgrading};
+use crate::observed::record::{
+    BackedUp, Deployed, Issued, Lock, LockedImage, Phase, Proof, Record, Restoring, Upgraded, Upgrading,
+};
 use crate::observed::{self, Observed};
+use crate::plan::Running;
 use crate::puppet::inventory::Inventory;
 use crate::puppet::serial;
+use crate::release::Release;
 
 /// Remembers what was issued into which volumes.
 pub(super) async fn issued(context: &Context, request: &str, volumes: &[(String, String)]) -> Result<()> {
@@ -49,10 +52,11 @@ pub(super) async fn deployed(context: &Context, url: &str, volume: &str) -> Resu
 }
 
 /// Remembers the proof, with the start times of the containers that it is of.
-pub(super) async fn proved(context: &Context, certname: &str) -> Result<()> {
+pub(super) async fn proved(context: &Context, certname: &str, running: &Running) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     record.proof = Some(proof(context, &observed, certname));
+    record.lock = Some(lock(context, running).await?);
     replace(context, &observed, &record).await
 }
 
@@ -128,15 +132,24 @@ pub(super) async fn restored(context: &Context) -> Result<()> {
 }
 
 /// Remembers that an upgrade is under way, and how far it is.
-pub(super) async fn upgrading(context: &Context, to: &Version, phase: Phase, backup: Option<&str>) -> Result<()> {
+pub(super) async fn upgrading(
+    context: &Context,
+    to: &Release,
+    phase: Phase,
+    backup: Option<&str>,
+    left: bool,
+) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
     let before = record.upgrading.take();
+    let over = record.upgraded.clone().filter(|_| left);
     record.upgrading = Some(Upgrading {
-        to: to.clone(),
+        to: to.version.clone(),
+        definition: Some(to.clone()),
         phase,
         backup: backup.map(ToOwned::to_owned).or(before.as_ref().map(|b| b.backup.clone())).unwrap_or_default(),
-        inventory: before.and_then(|b| b.inventory),
+        inventory: before.and_then(|b| b.inventory).or(over.and_then(|u| u.inventory)),
+        left,
     });
     replace(context, &observed, &record).await
 }
@@ -160,18 +173,28 @@ pub(super) async fn inventory_before(context: &Context) -> Result<Option<Invento
 /// Remembers the release that it was upgraded to, in one piece with what covers and proves it.
 pub(super) async fn upgraded(
     context: &Context,
-    release: &Version,
+    running: &Running,
+    (before, database): (&Release, &str),
     channel: Option<&str>,
     certname: &str,
     (request, volumes): (&str, &[(String, String)]),
 ) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
+    let release = &running.release.version;
     let crossed = record.release.major != release.major;
     // A channel of the stream that was left says nothing of this one.
     record.channel = channel.map(ToOwned::to_owned).or(record.channel.filter(|_| !crossed));
     record.release = release.clone();
-    record.upgrading = None;
+    let over = record.upgrading.take();
+    record.upgraded = Some(Upgraded {
+        from: before.clone(),
+        at: journal::now(),
+        backup: over.as_ref().map(|u| u.backup.clone()).unwrap_or_default(),
+        database: database.to_owned(),
+        inventory: over.and_then(|u| u.inventory),
+    });
+    record.lock = Some(lock(context, running).await?);
     let ends = record.issued.take().map(|i| i.ends).unwrap_or_default();
     record.issued = Some(Issued { request: request.to_owned(), volumes: made(&observed, volumes), ends });
     record.proof = Some(proof(context, &observed, certname));
@@ -179,12 +202,42 @@ pub(super) async fn upgraded(
 }
 
 /// Forgets an upgrade that was undone, and remembers the proof of what is there again.
-pub(super) async fn rolled_back(context: &Context, certname: &str) -> Result<()> {
+pub(super) async fn rolled_back(
+    context: &Context,
+    running: &Running,
+    certname: &str,
+    (request, volumes): (&str, &[(String, String)]),
+) -> Result<()> {
     let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
     let mut record = next(context, &observed);
-    record.upgrading = None;
+    if record.upgrading.take().is_some_and(|u| u.left) {
+        // The channel may be of the stream that was left, and this way back is gone.
+        let crossed = record.lock.as_ref().is_some_and(|l| l.release.version.major != running.release.version.major);
+        record.upgraded = None;
+        record.channel = record.channel.filter(|_| !crossed);
+    }
+    let ends = record.issued.take().map(|i| i.ends).unwrap_or_default();
+    record.issued = Some(Issued { request: request.to_owned(), volumes: made(&observed, volumes), ends });
     record.proof = Some(proof(context, &observed, certname));
+    record.lock = Some(lock(context, running).await?);
     replace(context, &observed, &record).await
+}
+
+/// Forgets the last upgrade.
+pub(super) async fn forgotten(context: &Context) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = unchanged(context, &observed);
+    record.upgraded = None;
+    replace(context, &observed, &record).await
+}
+
+/// What exactly runs: the release, and the content of each image that is there.
+async fn lock(context: &Context, running: &Running) -> Result<Lock> {
+    let found = futures_util::future::try_join_all(running.images.iter().map(|(component, reference)| async move {
+        let found = context.engine.find_image(reference).await?;
+        Ok::<_, EngineError>(found.map(|f| (component.clone(), LockedImage { reference: reference.clone(), id: f.id })))
+    }));
+    Ok(Lock { release: running.release.clone(), images: found.await?.into_iter().flatten().collect() })
 }
 
 /// The proof that was made just now, of all that runs.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Context, backup_steps, ca_steps, code_steps, crl_steps, ends_container, image_steps, node_steps, prove,
-    record_steps, restore_steps, secret_steps, upgrade_steps, wait,
+    Context, backup_steps, ca_steps, code_steps, compare_steps, crl_steps, ends_container, hook_steps, image_steps,
+    node_steps, prove, record_steps, restore_steps, secret_steps, upgrade_steps, wait,
 };
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
@@ -88,11 +88,18 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::SwitchCode { task } => return code_steps::switch(context, id, task).await,
         Action::CheckCode { task, seconds } => return code_steps::check(context, id, task, *seconds).await,
         Action::FlushEnvironments { server } => code_steps::flush(context, server).await?,
-        Action::CompileCatalog { server, certname, environment } => {
-            return code_steps::compile(context, server, certname, environment).await;
+        Action::CompileCatalog { server, certname, environment, undo } => {
+            let compiled = code_steps::compile(context, server, certname, environment).await;
+            return match (compiled, undo) {
+                (Err(error), Some(undo)) => Err(code_steps::undo(context, id, undo, error).await),
+                (compiled, _) => compiled,
+            };
+        }
+        Action::CompareCatalogs { old, new, puppetdb, strict } => {
+            return context.work(compare_steps::compare(context, id, (old, new), puppetdb, *strict)).await;
         }
         Action::RecordCode { url, volume } => record_steps::deployed(context, url, volume).await?,
-        Action::RecordProof { certname } => record_steps::proved(context, certname).await?,
+        Action::RecordProof { certname, running } => record_steps::proved(context, certname, running).await?,
         Action::WriteBackup { source } => return backup_steps::write(context, id, source).await,
         Action::RecordBackup { file } => record_steps::backed_up(context, file).await?,
         Action::RecordVerification { finished_at } => record_steps::verified(context, finished_at).await?,
@@ -110,8 +117,8 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         }
         Action::PlaceConfiguration { path, text } => restore_steps::place_configuration(path, text)?,
         Action::FinishRestore => record_steps::restored(context).await?,
-        Action::MarkUpgrade { to, phase, backup } => {
-            record_steps::upgrading(context, to, *phase, backup.as_deref()).await?;
+        Action::MarkUpgrade { to, phase, backup, left } => {
+            record_steps::upgrading(context, to, *phase, backup.as_deref(), *left).await?;
         }
         Action::DrainQueue { puppetdb } => upgrade_steps::drain(context, id, puppetdb).await?,
         Action::TakeInventory { postgres, task, kept_seconds } => {
@@ -122,10 +129,15 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         }
         Action::VerifyInventory { postgres, part } => return upgrade_steps::verify(context, postgres, *part).await,
         Action::VerifyCa { task } => upgrade_steps::verify_ca(context, task).await?,
-        Action::CommitUpgrade { release, channel, certname, request, volumes } => {
-            record_steps::upgraded(context, release, channel.as_deref(), certname, (request, volumes)).await?;
+        Action::CommitUpgrade { running, before, database, channel, certname, request, volumes } => {
+            let issued = (request.as_str(), volumes.as_slice());
+            record_steps::upgraded(context, running, (before, database), channel.as_deref(), certname, issued).await?;
         }
-        Action::FinishRollback { certname } => record_steps::rolled_back(context, certname).await?,
+        Action::FinishRollback { running, certname, request, volumes } => {
+            record_steps::rolled_back(context, running, certname, (request, volumes)).await?;
+        }
+        Action::ForgetUpgrade => record_steps::forgotten(context).await?,
+        Action::CallHook { hook, occasion } => hook_steps::call(hook, occasion).await?,
         Action::RemoveRecord { volumes } => {
             for volume in volumes {
                 engine.remove_volume(volume).await?;

@@ -1,5 +1,7 @@
 //! The journal told as a history: one row for each plan that was carried out.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use semver::Version;
 use serde::Serialize;
@@ -99,6 +101,25 @@ pub fn runs(journal: &str) -> Vec<Run> {
     runs
 }
 
+/// How long the last step of this kind took that succeeded, on something of this name; milliseconds.
+pub fn last_took(journal: &str, kind: &str, resource: &str) -> Option<u64> {
+    let (mut wanted, mut began, mut took) = (BTreeSet::new(), BTreeMap::new(), None);
+    for entry in journal.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok()) {
+        match entry {
+            Entry::Planned { steps, .. } => {
+                let fit = steps.iter().filter(|s| s.kind == kind && s.resource.contains(resource));
+                (wanted, began) = (fit.map(|s| s.id).collect(), BTreeMap::new());
+            }
+            Entry::Started { id, at } if wanted.contains(&id) => {
+                began.insert(id, at);
+            }
+            Entry::Done { id, at } => took = began.get(&id).and_then(|from| elapsed(from, &at)).or(took),
+            _ => {}
+        }
+    }
+    took
+}
+
 fn elapsed(from: &str, to: &str) -> Option<u64> {
     let (from, to): (Timestamp, Timestamp) = (from.parse().ok()?, to.parse().ok()?);
     u64::try_from(to.duration_since(from).as_millis()).ok()
@@ -121,6 +142,23 @@ nonsense
 {"entry":"ended","at":"2026-11-21T12:30:01Z","ok":false,"error":"puppetdb died"}
 {"entry":"planned","schema_version":1,"at":"2026-11-21T13:00:00Z","command":"up","program":"0.1.0","by":"process 4 on a","steps":[]}
 "#;
+
+    #[test]
+    fn the_last_good_step_tells_how_long_its_kind_takes() {
+        let run = |seconds: u32, end: &str| {
+            format!(
+                r#"{{"entry":"planned","schema_version":1,"at":"2026-11-21T10:00:00Z","command":"up","program":"0.1.0","by":"a","steps":[{{"id":0,"kind":"prove","resource":"agent a","cause":"c"}},{{"id":1,"kind":"wait_ready","resource":"container a-b-1","cause":"c"}}]}}
+{{"entry":"started","id":0,"at":"2026-11-21T10:00:00Z"}}
+{{"entry":"started","id":1,"at":"2026-11-21T10:00:10Z"}}
+{{"entry":"{end}","id":1,"at":"2026-11-21T10:00:{seconds}Z","error":"x"}}
+"#
+            )
+        };
+        let journal = run(15, "done") + &run(17, "done") + &run(19, "failed");
+        assert_eq!(last_took(&journal, "wait_ready", "-b-"), Some(7000));
+        assert_eq!(last_took(&journal, "wait_ready", "-c-"), None);
+        assert_eq!(last_took(&journal, "prove", ""), None, "it never ended");
+    }
 
     #[test]
     fn each_plan_is_one_run() {

@@ -31,6 +31,8 @@ pub struct Observed {
     pub volumes: BTreeMap<String, FoundVolume>,
     /// References of images that the engine has, of those that were asked about, in the spelling of [`reference::normal`].
     pub images: BTreeSet<String>,
+    /// What these images are: the engine's ids of their content, by the same references.
+    pub image_ids: BTreeMap<String, String>,
     /// What the platform recorded of itself; the newest when a crash left two.
     pub record: Option<Record>,
     /// Names of all record volumes, the newest last.
@@ -86,6 +88,17 @@ impl Observed {
     /// True when the engine has this image, however the reference is spelt.
     pub fn has_image(&self, reference: &str) -> bool {
         self.images.contains(&reference::normal(reference))
+    }
+
+    /// Images that are not what was proved, though they have the same names: component and reference.
+    pub fn exchanged(&self) -> Vec<(&str, &str)> {
+        let lock = self.record.as_ref().and_then(|r| r.lock.as_ref());
+        let locked = lock.into_iter().flat_map(|lock| &lock.images);
+        let other = |reference: &str, id: &str| {
+            self.image_ids.get(&reference::normal(reference)).is_some_and(|found| found != id)
+        };
+        let exchanged = locked.filter(|(_, image)| other(&image.reference, &image.id));
+        exchanged.map(|(component, image)| (component.as_str(), image.reference.as_str())).collect()
     }
 
     /// The container of somebody else because of which nothing can be published at this address and port.
@@ -180,7 +193,8 @@ pub fn is_database(key: &str) -> bool {
 /// The engine's, or a record that this program is too old for.
 pub async fn snapshot(engine: &Engine, project: &str, references: &[String]) -> Result<Observed> {
     let selector = labels::selector(project);
-    let (containers, volumes, networks, images) = tokio::try_join!(
+    let asked: BTreeSet<String> = references.iter().map(|r| reference::normal(r)).collect();
+    let (containers, volumes, networks, image_ids) = tokio::try_join!(
         engine.list_all_containers(),
         engine.list_volumes(&selector),
         engine.list_networks(),
@@ -195,7 +209,8 @@ pub async fn snapshot(engine: &Engine, project: &str, references: &[String]) -> 
         containers: details.into_iter().flatten().map(|c| (c.found.name.clone(), c)).collect(),
         networks: networks.into_iter().map(|n| (n.name.clone(), n)).collect(),
         other_networks: other_networks.into_iter().map(|n| n.name).collect(),
-        images,
+        images: image_ids.keys().cloned().collect(),
+        image_ids,
         ports: others.into_iter().flat_map(|c| c.ports.into_iter().map(move |port| (port, c.name.clone()))).collect(),
         ..Observed::default()
     };
@@ -203,13 +218,21 @@ pub async fn snapshot(engine: &Engine, project: &str, references: &[String]) -> 
         volumes.into_iter().partition(|v| v.labels.get(labels::ROLE).map(String::as_str) == Some(record::ROLE));
     observed.volumes = volumes.into_iter().map(|v| (v.name.clone(), v)).collect();
     (observed.record, observed.record_volumes) = record::newest(records)?;
+    // A release that only the platform knows has images that nobody asked about.
+    let own = observed.record.iter().filter_map(|r| r.lock.as_ref()).flat_map(|lock| lock.images.values());
+    let own: Vec<String> = own.map(|image| reference::normal(&image.reference)).collect();
+    let unknown: Vec<String> = own.into_iter().filter(|name| !asked.contains(name)).collect();
+    if !references.is_empty() && !unknown.is_empty() {
+        observed.image_ids.extend(self::images(engine, &unknown).await?);
+        observed.images = observed.image_ids.keys().cloned().collect();
+    }
     Ok(observed)
 }
 
-async fn images(engine: &Engine, references: &[String]) -> Result<BTreeSet<String>, EngineError> {
+async fn images(engine: &Engine, references: &[String]) -> Result<BTreeMap<String, String>, EngineError> {
     let names: BTreeSet<String> = references.iter().map(|r| reference::normal(r)).collect();
     let found = futures_util::future::try_join_all(names.iter().map(|name| engine.find_image(name))).await?;
-    Ok(names.iter().zip(found).filter(|(_, found)| found.is_some()).map(|(name, _)| name.clone()).collect())
+    Ok(names.into_iter().zip(found).filter_map(|(name, found)| Some((name, found?.id))).collect())
 }
 
 /// Adds what only an inspection tells. `None` when the container went away in between.

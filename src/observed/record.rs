@@ -15,6 +15,7 @@ use crate::engine::found::FoundVolume;
 use crate::engine::spec::VolumeSpec;
 use crate::error::{Error, Result};
 use crate::puppet::inventory::Inventory;
+use crate::release::Release;
 
 /// Role label of record volumes.
 pub const ROLE: &str = "record";
@@ -56,12 +57,52 @@ pub struct Record {
     /// An upgrade that is under way; until it is over, `release` is the one of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrading: Option<Upgrading>,
+    /// What exactly runs. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+    /// The last upgrade, while there is a way back from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgraded: Option<Upgraded>,
 }
 
 /// What every format of the record has.
 #[derive(Deserialize)]
 struct Format {
     schema_version: u32,
+}
+
+/// What exactly a platform runs, as it was proved: what decides about its images, and which these were. Only an upgrade
+/// puts another release there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The release, as its manifest described it.
+    pub release: Release,
+    /// The images by component.
+    pub images: BTreeMap<String, LockedImage>,
+}
+
+/// An image that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedImage {
+    /// What containers call it.
+    pub reference: String,
+    /// Its content: the engine's id of it, a SHA-256.
+    pub id: String,
+}
+
+/// An upgrade that is over, and what the way back needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgraded {
+    /// The release of before, as its manifest described it.
+    pub from: Release,
+    /// When it was over, RFC 3339.
+    pub at: String,
+    /// The backup of before.
+    pub backup: String,
+    /// Key of the volume with the database of before.
+    pub database: String,
+    /// What the platform held then.
+    pub inventory: Option<Inventory>,
 }
 
 /// Credentials that were issued.
@@ -129,6 +170,9 @@ pub struct Restoring {
 pub struct Upgrading {
     /// The release that it leads to.
     pub to: Version,
+    /// The same, as its manifest describes it. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Release>,
     /// How far it is.
     pub phase: Phase,
     /// The backup of before.
@@ -136,6 +180,9 @@ pub struct Upgrading {
     /// What the platform held when nobody wrote any more; nothing before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
+    /// It was over and proved once, and is left on demand: what came since is in the backup that this mark names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
 }
 
 /// How far an upgrade is. What may be done with what is there follows from it.
@@ -166,6 +213,8 @@ impl Record {
             backup: previous.and_then(|r| r.backup.clone()),
             restoring: previous.and_then(|r| r.restoring.clone()),
             upgrading: previous.and_then(|r| r.upgrading.clone()),
+            lock: previous.and_then(|r| r.lock.clone()),
+            upgraded: previous.and_then(|r| r.upgraded.clone()),
         }
     }
 
@@ -233,7 +282,8 @@ mod tests {
         let mut marked = Record::next(None, Version::new(7, 0, 0), None);
         let inventory = None;
         let backup = "/srv/x".into();
-        marked.upgrading = Some(Upgrading { to: Version::new(8, 0, 0), phase: Phase::Switching, backup, inventory });
+        let (to, phase) = (Version::new(8, 0, 0), Phase::Switching);
+        marked.upgrading = Some(Upgrading { to, definition: None, phase, backup, inventory, left: false });
         let (record, _) = newest(vec![found(&Record::next(Some(&marked), Version::new(7, 0, 0), None))]).unwrap();
         assert_eq!(record.unwrap().upgrading, marked.upgrading);
     }

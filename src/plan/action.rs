@@ -4,17 +4,28 @@
 
 use std::path::PathBuf;
 
-use semver::Version;
 use serde::Serialize;
 
 use super::backup::Source;
 use crate::backup::Part;
-use crate::desired::CrlCopy;
+use crate::config::types::Place;
+use crate::desired::{CrlCopy, Desired};
 use crate::engine::FileEntry;
 use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
+use crate::hook::Occasion;
 use crate::images::{Debian, DesiredImage};
 use crate::observed::record::Phase;
 use crate::puppet::inventory;
+use crate::release::Release;
+
+/// How a deployment is undone that was served and did not compile.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UndoCode {
+    /// The container that serves what was served before.
+    pub task: ContainerSpec,
+    /// Servers that must forget what they compiled.
+    pub servers: Vec<String>,
+}
 
 /// What a step does. Each is idempotent: done twice, it does no harm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -286,6 +297,19 @@ pub enum Action {
         certname: String,
         /// Its environment.
         environment: String,
+        /// What is done when it does not compile.
+        undo: Option<Box<UndoCode>>,
+    },
+    /// Compile every node's catalog with the Puppet of both releases, from its last known facts, and compare.
+    CompareCatalogs {
+        /// The container of the release that runs.
+        old: Box<ContainerSpec>,
+        /// The container of the release that is gone to.
+        new: Box<ContainerSpec>,
+        /// PuppetDB's container, which has the facts.
+        puppetdb: String,
+        /// Whether a catalog that only the old release compiles is a failure.
+        strict: bool,
     },
     /// Remember where deployed code is from.
     RecordCode {
@@ -294,10 +318,12 @@ pub enum Action {
         /// The name of the volume that it is in.
         volume: String,
     },
-    /// Remember the proof.
+    /// Remember the proof, and what it is of.
     RecordProof {
         /// The agent's certname.
         certname: String,
+        /// What runs.
+        running: Box<Running>,
     },
     /// Forget the platform: its record goes with the last of its data.
     RemoveRecord {
@@ -367,11 +393,13 @@ pub enum Action {
     /// Remember that an upgrade is under way, and how far it is.
     MarkUpgrade {
         /// The release that it leads to.
-        to: Version,
+        to: Box<Release>,
         /// How far.
         phase: Phase,
         /// The backup of before, when it is new.
         backup: Option<String>,
+        /// It is over, and left on demand.
+        left: bool,
     },
     /// Wait until PuppetDB has stored everything that it received.
     DrainQueue {
@@ -408,8 +436,12 @@ pub enum Action {
     },
     /// Remember the new release, its credentials and its proof at once: from here on, it is the platform's.
     CommitUpgrade {
-        /// The release.
-        release: Version,
+        /// What runs now.
+        running: Box<Running>,
+        /// What ran before.
+        before: Box<Release>,
+        /// Key of the volume with the database of before.
+        database: String,
         /// The channel that the user named; without one, the one on record stays while it fits.
         channel: Option<String>,
         /// The agent that proved it.
@@ -421,7 +453,39 @@ pub enum Action {
     },
     /// Forget the upgrade, and remember the proof of what is there again.
     FinishRollback {
+        /// What runs again.
+        running: Box<Running>,
         /// The agent that proved it.
         certname: String,
+        /// Hash of the whole request for credentials.
+        request: String,
+        /// Volume keys and names that it covers.
+        volumes: Vec<(String, String)>,
     },
+    /// Forget the last upgrade: there is no way back from it any more.
+    ForgetUpgrade,
+    /// Call the user's hook.
+    CallHook {
+        /// Which.
+        hook: Place,
+        /// What it hears.
+        occasion: Occasion,
+    },
+}
+
+/// What a platform runs when a plan is done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Running {
+    /// The release.
+    pub release: Release,
+    /// References of the images, by component.
+    pub images: Vec<(String, String)>,
+}
+
+impl Running {
+    /// What this platform runs.
+    pub(super) fn of(desired: &Desired) -> Box<Self> {
+        let images = desired.images.iter().map(|i| (i.component.clone(), i.reference.clone())).collect();
+        Box::new(Running { release: desired.definition.clone(), images })
+    }
 }

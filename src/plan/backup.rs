@@ -73,6 +73,19 @@ pub fn backup(desired: &Desired, observed: &Observed, order: &Order) -> Result<P
     Ok(plan.finish())
 }
 
+/// Writes a backup that is not for keeping: the platform does not remember it.
+///
+/// # Errors
+/// As [`backup`].
+pub fn copy(desired: &Desired, observed: &Observed, order: &Order) -> Result<Plan> {
+    unfinished::refuse(observed)?;
+    let source = source(desired, observed, order)?;
+    let mut plan = Builder::default();
+    let removed = lifecycle::remove_tasks(&mut plan, observed);
+    plan.add(Action::WriteBackup { source: Box::new(source) }, "a copy is made from it", removed);
+    Ok(plan.finish())
+}
+
 /// Remembers that a backup was restored elsewhere and proved, where it is the platform's last one.
 pub fn verified(observed: &Observed, finished_at: &str) -> Plan {
     let mut plan = Builder::default();

@@ -95,6 +95,7 @@ fn subject(action: &Action) -> String {
         | Action::SwitchCode { .. }
         | Action::CheckCode { .. }
         | Action::CompileCatalog { .. }
+        | Action::CompareCatalogs { .. }
         | Action::RecordCode { .. }
         | Action::RecordProof { .. }
         | Action::WriteBackup { .. }
@@ -112,6 +113,8 @@ fn subject(action: &Action) -> String {
         | Action::VerifyCa { .. }
         | Action::CommitUpgrade { .. }
         | Action::FinishRollback { .. }
+        | Action::ForgetUpgrade
+        | Action::CallHook { .. }
         | Action::RemoveRecord { .. } => String::new(),
     }
 }

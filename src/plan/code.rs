@@ -6,7 +6,7 @@
 use super::builder::Builder;
 use super::images::get_image;
 use super::unfinished;
-use super::{Action, Plan, lifecycle};
+use super::{Action, Plan, UndoCode, lifecycle};
 use crate::config::model::ControlRepo;
 use crate::desired::{CodeSource, Desired, PRIMARY, labels};
 use crate::engine::spec::{Attachment, ContainerSpec, Labels, Mount, MountSource};
@@ -20,11 +20,12 @@ const CHECK_SECONDS: u64 = 600;
 /// The network of agents: the only one with a way out.
 const NETWORK: &str = "front";
 
-/// Deploys environments, all branches when none is named.
+/// Deploys environments, all branches when none is named. With a node, its catalog is compiled from what is served then;
+/// when that fails, what was served before is served again.
 ///
 /// # Errors
 /// No control repository, or a platform that never came up.
-pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String]) -> Result<Plan> {
+pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String], node: Option<&str>) -> Result<Plan> {
     let repo = repo(desired)?;
     unfinished::refuse(observed)?;
     if !reachable(desired, observed) {
@@ -35,7 +36,12 @@ pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String]) -
     let needs = prepare(&mut plan, desired, observed);
     let switched = staged(&mut plan, desired, repo, environments, "asked to deploy", needs);
     flush_all(&mut plan, observed, switched);
-    let needs = [vec![switched], plan.all("flush_environments")].concat();
+    let mut needs = [vec![switched], plan.all("flush_environments")].concat();
+    if let Some(certname) = node {
+        let servers = servers(observed).cloned().collect();
+        let undo = UndoCode { task: task(desired, &["undo"], false), servers };
+        needs.extend(compile(&mut plan, observed, environments, certname, &needs, Some(&undo))?);
+    }
     record(&mut plan, desired, repo, needs);
     Ok(plan.finish())
 }
@@ -74,18 +80,36 @@ pub fn check(desired: &Desired, observed: &Observed, environments: &[String], no
     words.extend(environments.iter().map(String::as_str));
     let task = Box::new(task(desired, &words, false));
     let checked = plan.add(Action::CheckCode { task, seconds: CHECK_SECONDS }, "asked to check", needs);
-    let Some(certname) = node else { return Ok(plan.finish()) };
-    let Some(server) = servers(observed).next() else {
-        return Err(Error::failed("no Puppet Server runs, so nothing compiles")
-            .hint("start the platform with `pupperware start`, or check without `--node`"));
-    };
-    let production = ["production".to_owned()];
-    for environment in if environments.is_empty() { &production } else { environments } {
-        let (certname, environment) = (certname.to_owned(), environment.clone());
-        let action = Action::CompileCatalog { server: server.clone(), certname, environment };
-        plan.add(action, "asked to check with a node", vec![checked]);
+    if let Some(certname) = node {
+        compile(&mut plan, observed, environments, certname, &[checked], None)?;
     }
     Ok(plan.finish())
+}
+
+/// Compiles a node's catalog in environments, in `production` when none is named; the last step. One after the other:
+/// whatever is undone when one fails, is undone once.
+fn compile(
+    plan: &mut Builder,
+    observed: &Observed,
+    environments: &[String],
+    certname: &str,
+    needs: &[usize],
+    undo: Option<&UndoCode>,
+) -> Result<Option<usize>> {
+    let Some(server) = servers(observed).next() else {
+        return Err(Error::failed("no Puppet Server runs, so nothing compiles")
+            .hint("start the platform with `pupperware start`, or leave `--node` out"));
+    };
+    let production = ["production".to_owned()];
+    let mut last = None;
+    for environment in if environments.is_empty() { &production } else { environments } {
+        let (certname, environment) = (certname.to_owned(), environment.clone());
+        let action =
+            Action::CompileCatalog { server: server.clone(), certname, environment, undo: undo.cloned().map(Box::new) };
+        let needs = needs.iter().copied().chain(last).collect();
+        last = Some(plan.add(action, "asked for with a node", needs));
+    }
+    Ok(last)
 }
 
 /// Why `up` has to deploy; nothing when there is no control repository, or what it gave is in the volume.

@@ -6,7 +6,7 @@ use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{get_image, image_step, images_needed};
 use super::issue::{self, Issue, Issued, credentials};
-use super::{Action, Plan, ca, code, lifecycle, retire, rotate};
+use super::{Action, Plan, Running, ca, code, lifecycle, retire, rotate};
 use crate::desired::{CrlCopy, Desired, PRIMARY, Replica, labels};
 use crate::engine::found::FoundPort;
 use crate::error::{Error, Result};
@@ -351,5 +351,6 @@ pub(super) fn prove(plan: &mut Builder, desired: &Desired) {
         puppetdb: puppetdb.spec.name.clone(),
     };
     let proved = plan.add(action, format!("release {} is not proved as it runs now", desired.release), needs);
-    plan.add(Action::RecordProof { certname: agent.certname.clone() }, "so that it is proved once", vec![proved]);
+    let action = Action::RecordProof { certname: agent.certname.clone(), running: Running::of(desired) };
+    plan.add(action, "so that it is proved once", vec![proved]);
 }

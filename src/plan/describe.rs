@@ -45,6 +45,7 @@ impl Action {
             Action::CheckCode { .. } => "check_code",
             Action::FlushEnvironments { .. } => "flush_environments",
             Action::CompileCatalog { .. } => "compile_catalog",
+            Action::CompareCatalogs { .. } => "compare_catalogs",
             Action::RecordCode { .. } => "record_code",
             Action::RecordProof { .. } => "record_proof",
             Action::RemoveRecord { .. } => "remove_record",
@@ -65,6 +66,8 @@ impl Action {
             Action::VerifyCa { .. } => "compare_ca",
             Action::CommitUpgrade { .. } => "commit_upgrade",
             Action::FinishRollback { .. } => "finish_rollback",
+            Action::ForgetUpgrade => "forget_upgrade",
+            Action::CallHook { .. } => "call_hook",
         }
     }
 
@@ -85,15 +88,17 @@ impl Action {
                 "certificate authority".into()
             }
             Action::MarkUpgrade { to, phase, .. } => match phase {
-                Phase::Preparing => format!("upgrade to {to}"),
-                Phase::Switching => format!("switch to {to}"),
-                Phase::Undoing => format!("return from {to}"),
+                Phase::Preparing => format!("upgrade to {}", to.version),
+                Phase::Switching => format!("switch to {}", to.version),
+                Phase::Undoing => format!("return from {}", to.version),
             },
             Action::DrainQueue { puppetdb } => format!("container {puppetdb}"),
             Action::TakeInventory { .. } => "database and certificate authority".into(),
             Action::CopyDatabase { from, into } => format!("database puppetdb from {from} into {into}"),
             Action::VerifyInventory { postgres, .. } => format!("database in {postgres}"),
-            Action::CommitUpgrade { release, .. } => format!("release {release}"),
+            Action::CommitUpgrade { running, .. } => format!("release {}", running.release.version),
+            Action::ForgetUpgrade => "way back from the last upgrade".into(),
+            Action::CallHook { hook, .. } => format!("hook {hook}"),
             Action::RestoreDatabase { .. } => "database puppetdb".into(),
             Action::PlaceConfiguration { path, .. } => format!("file {}", path.display()),
             Action::RecordBackup { .. } | Action::RecordVerification { .. } => "backup".into(),
@@ -122,6 +127,7 @@ impl Action {
             Action::StageCode { .. } | Action::SwitchCode { .. } | Action::CheckCode { .. } => "code".into(),
             Action::FlushEnvironments { server } => format!("container {server}"),
             Action::CompileCatalog { certname, environment, .. } => format!("catalog {certname} in {environment}"),
+            Action::CompareCatalogs { .. } => "catalogs of all nodes".into(),
             Action::RecordProof { .. }
             | Action::RecordCode { .. }
             | Action::RemoveRecord { .. }
@@ -166,15 +172,17 @@ impl Action {
             | Action::VerifyInventory { .. }
             | Action::VerifyCa { .. } => Stage::Proof,
             Action::MarkUpgrade { .. }
+            | Action::CallHook { .. }
             | Action::DrainQueue { .. }
             | Action::TakeInventory { .. }
             | Action::CopyDatabase { .. } => Stage::Migration,
-            Action::CommitUpgrade { .. } | Action::FinishRollback { .. } => Stage::Record,
+            Action::CommitUpgrade { .. } | Action::FinishRollback { .. } | Action::ForgetUpgrade => Stage::Record,
             Action::StageCode { .. }
             | Action::SwitchCode { .. }
             | Action::CheckCode { .. }
             | Action::FlushEnvironments { .. }
-            | Action::CompileCatalog { .. } => Stage::Code,
+            | Action::CompileCatalog { .. }
+            | Action::CompareCatalogs { .. } => Stage::Code,
             Action::RecordRotation { under_way: false, .. }
             | Action::RecordRetired { .. }
             | Action::RecordProof { .. }
@@ -221,6 +229,7 @@ impl Action {
                 | Action::TakeInventory { .. }
                 | Action::CommitUpgrade { .. }
                 | Action::FinishRollback { .. }
+                | Action::ForgetUpgrade
         )
     }
 
@@ -237,7 +246,8 @@ impl Action {
                 | Action::Prove { .. }
                 | Action::RunAgent { .. }
                 | Action::VerifyRefusal { .. }
-                | Action::CompileCatalog { .. }
+                | Action::CompileCatalog { undo: None, .. }
+                | Action::CompareCatalogs { .. }
                 | Action::DrainQueue { .. }
         )
     }

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 use crate::report::event::Stage;
 
-pub use action::Action;
+pub use action::{Action, Running, UndoCode};
 pub use backup::backup;
 pub use converge::{reconcile, reissue};
 pub use images::images;
@@ -36,9 +36,9 @@ pub use import::{Import, import};
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};
 pub use restore::{Restoration, losses, restore};
 pub use rotate::{TOKENS, rotate};
-pub use smoke::{smoke, smoke_cleanup};
+pub use smoke::{enrol, smoke, smoke_cleanup};
 pub use unfinished::half_upgraded;
-pub use upgrade::{Upgrade, rollback, upgrade};
+pub use upgrade::{Upgrade, forget, leave, rollback, upgrade};
 
 /// A plan: steps whose `needs` point backwards only.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -73,6 +73,7 @@ pub(super) fn verb(kind: &str) -> &str {
         "check_code" => "check",
         "flush_environments" => "flush the environments of",
         "compile_catalog" => "compile",
+        "compare_catalogs" => "compile and compare",
         "record_issued"
         | "record_proof"
         | "record_code"
@@ -93,6 +94,7 @@ pub(super) fn verb(kind: &str) -> &str {
         "compare_ca" => "look for everything of",
         "commit_upgrade" => "remember the",
         "finish_rollback" => "remove the mark in",
+        "call_hook" => "call the",
         "prove" => "apply a catalog with",
         // `create_network` and the like: the object says the rest.
         other => other.split('_').next().unwrap_or(other),

@@ -21,6 +21,25 @@ fn replica<'d>(desired: &'d Desired, service: &str) -> Result<&'d Replica> {
 /// # Errors
 /// The platform does not run.
 pub fn smoke(desired: &Desired, observed: &Observed, certname: &str) -> Result<Plan> {
+    let mut plan = Builder::default();
+    let (agent, proved) = enrolled(&mut plan, desired, observed, certname)?;
+    let action = Action::RunAgent { agent, certname: certname.into() };
+    plan.add(action, "a second run has nothing to change", vec![proved]);
+    Ok(plan.finish())
+}
+
+/// The same without the second run: whether the user's code is idempotent is another question.
+///
+/// # Errors
+/// As [`smoke`].
+pub fn enrol(desired: &Desired, observed: &Observed, certname: &str) -> Result<Plan> {
+    let mut plan = Builder::default();
+    enrolled(&mut plan, desired, observed, certname)?;
+    Ok(plan.finish())
+}
+
+/// A new agent, from its key to its report: its container, and the last step.
+fn enrolled(plan: &mut Builder, desired: &Desired, observed: &Observed, certname: &str) -> Result<(String, usize)> {
     for service in ["postgres", "puppetdb", "puppetserver"] {
         let name = &replica(desired, service)?.spec.name;
         if !observed.containers.get(name).is_some_and(crate::observed::Container::running) {
@@ -28,7 +47,6 @@ pub fn smoke(desired: &Desired, observed: &Observed, certname: &str) -> Result<P
                 .hint("start the platform with `pupperware up`"));
         }
     }
-    let mut plan = Builder::default();
     let mut volume = labels::volume(&desired.project, certname);
     volume.labels.insert(labels::ROLE.into(), ROLE.into());
     let action = Action::CreateVolume { key: certname.into(), spec: volume.clone() };
@@ -49,12 +67,7 @@ pub fn smoke(desired: &Desired, observed: &Observed, certname: &str) -> Result<P
     let puppetdb = replica(desired, "puppetdb")?.spec.name.clone();
     let action = Action::Prove { agent: name.clone(), certname: certname.into(), puppetdb };
     let proved = plan.add(action, "key, request, signature, catalog, report", vec![started]);
-    plan.add(
-        Action::RunAgent { agent: name, certname: certname.into() },
-        "a second run has nothing to change",
-        vec![proved],
-    );
-    Ok(plan.finish())
+    Ok((name, proved))
 }
 
 /// Removes all that any smoke run left: containers, volumes, certificates, nodes.

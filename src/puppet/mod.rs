@@ -7,6 +7,7 @@ pub mod api;
 pub mod authority;
 pub mod ca;
 pub mod catalog;
+pub mod compare;
 pub mod eyaml;
 pub mod inventory;
 pub mod metrics;

@@ -108,6 +108,16 @@ pub fn agent_versions() -> Vec<String> {
     request("GET", &format!("/pdb/query/v4/facts?query={query}"), None)
 }
 
+/// The command that asks for the facts of every active node.
+pub fn factsets() -> Vec<String> {
+    let mut command = request("GET", "/pdb/query/v4/factsets", None);
+    // A large answer takes its time; a failed one must not look like facts.
+    let limit = command.iter().position(|word| word == "--max-time").expect("every request has a limit");
+    command[limit + 1] = "600".into();
+    command.insert(1, "--fail".into());
+    command
+}
+
 /// Nodes that run one version of Puppet.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct AgentVersion {

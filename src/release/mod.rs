@@ -3,9 +3,12 @@
 //! How an image of a release is obtained is in `images`; which release a platform may be upgraded to is in `path`.
 
 pub mod path;
+pub mod schema;
+pub mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +17,18 @@ use crate::error::{Error, Result};
 /// The channel of a new platform when nobody names one.
 pub const DEFAULT_CHANNEL: &str = "stable";
 
+/// Format of the manifest.
+const SCHEMA_VERSION: u32 = 1;
+
 /// The release manifest.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Format of this file.
     pub schema_version: u32,
+    /// The last day on which it is good; always, where nothing is said.
+    #[serde(default)]
+    pub expires: Option<Date>,
     /// Channels by name.
     pub channels: BTreeMap<String, Channel>,
     /// Streams by major version.
@@ -32,8 +41,12 @@ pub struct Manifest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
-    /// Major version of the stream that it points at.
-    pub stream: u64,
+    /// Major version of the stream that it points at; none while there is none for it.
+    #[serde(default)]
+    pub stream: Option<u64>,
+    /// Why it points at nothing.
+    #[serde(default)]
+    pub unavailable: Option<String>,
     /// For people.
     pub about: String,
 }
@@ -51,7 +64,7 @@ pub struct Stream {
 }
 
 /// One tested set of component images.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// Its version; the major is the stream.
@@ -59,11 +72,13 @@ pub struct Release {
     /// Day it was made, `YYYY-MM-DD`.
     pub date: String,
     /// The oldest release that can be upgraded to this one; any, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade_from: Option<Version>,
     /// The oldest Puppet of agents that its server serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<Version>,
     /// For those who upgrade to it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Components by name.
     pub components: BTreeMap<String, ReleaseComponent>,
@@ -76,9 +91,10 @@ pub struct ReleaseComponent {
     /// Version of the software, as far as the release fixes it (`7.9`, `15`).
     pub version: String,
     /// Build arguments of its Dockerfile.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, String>,
     /// Where a ready image can be pulled, pinned by digest; absent while none is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
 }
 
@@ -88,10 +104,79 @@ impl Manifest {
     /// # Errors
     /// Only when it is broken, which a test rules out.
     pub fn embedded() -> Result<Self> {
-        let text = include_str!("../../images/channels.yaml");
-        let manifest: Manifest = serde_yaml::from_str(text)
-            .map_err(|e| Error::failed("the built-in images/channels.yaml is broken").because(e))?;
-        Ok(manifest)
+        Manifest::parse(include_str!("../../images/channels.yaml"))
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// It is of a newer format, is no manifest, or says something that cannot be.
+    pub fn parse(text: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Format {
+            schema_version: u32,
+        }
+        let format: Result<Format, _> = serde_yaml::from_str(text);
+        if format.is_ok_and(|f| f.schema_version > SCHEMA_VERSION) {
+            return Err(Error::refused("this release manifest is of a newer pupperware")
+                .hint("use that program, or a newer one; `pupperware version` tells which this is"));
+        }
+        let manifest: Manifest =
+            serde_yaml::from_str(text).map_err(|e| Error::failed("this is no release manifest").because(e))?;
+        match manifest.wrong() {
+            Some(wrong) => Err(Error::failed("this release manifest contradicts itself").details([wrong])),
+            None => Ok(manifest),
+        }
+    }
+
+    /// What cannot be, in a line; nothing when all is well.
+    fn wrong(&self) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        for release in &self.releases {
+            let version = &release.version;
+            if !seen.insert(version) {
+                return Some(format!("release {version} is listed twice"));
+            }
+            if !self.streams.contains_key(&version.major) {
+                return Some(format!("release {version} is of a stream that is not listed"));
+            }
+            for component in crate::images::COMPONENTS {
+                if !release.components.contains_key(component) {
+                    return Some(format!("release {version} lacks the component {component}"));
+                }
+            }
+            for (name, component) in &release.components {
+                if component.image.as_deref().is_some_and(|image| !image.contains("@sha256:")) {
+                    return Some(format!("the image of {name} in release {version} is not pinned by its digest"));
+                }
+            }
+        }
+        for (name, channel) in &self.channels {
+            match channel.stream {
+                Some(stream) if self.newest(stream).is_none() => {
+                    return Some(format!("channel {name} points at stream {stream}, which has no release"));
+                }
+                None if channel.unavailable.is_none() => {
+                    return Some(format!("channel {name} points at nothing, and does not say why"));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The same with what a platform runs, which counts more than what is listed under that version by now. Components
+    /// that it does not know came with a later program, and are taken from the list.
+    pub fn with(mut self, running: &Release) -> Self {
+        let mut release = running.clone();
+        if let Some(at) = self.releases.iter().position(|r| r.version == release.version) {
+            let listed = self.releases.swap_remove(at);
+            for (name, component) in listed.components {
+                release.components.entry(name).or_insert(component);
+            }
+        }
+        self.releases.push(release);
+        self
     }
 
     /// A stream's newest release.
@@ -109,8 +194,10 @@ impl Manifest {
             Error::usage(format!("there is no channel \"{channel}\""))
                 .hint(format!("choose one of {}; `pupperware channels` describes them", names.join(", ")))
         })?;
-        self.newest(entry.stream).ok_or_else(|| {
-            Error::failed(format!("channel \"{channel}\" names stream {}, which has no release", entry.stream))
+        entry.stream.and_then(|stream| self.newest(stream)).ok_or_else(|| {
+            Error::refused(format!("channel \"{channel}\" has no release"))
+                .details(entry.unavailable.clone())
+                .hint("`pupperware channels` shows what the others are at")
         })
     }
 
@@ -133,7 +220,7 @@ impl Manifest {
 
     /// Channels that point at this release's stream.
     pub fn channels_of(&self, release: &Release) -> Vec<&str> {
-        self.channels.iter().filter(|(_, c)| c.stream == release.version.major).map(|(n, _)| n.as_str()).collect()
+        self.channels.iter().filter(|(_, c)| c.stream == Some(release.version.major)).map(|(n, _)| n.as_str()).collect()
     }
 }
 
@@ -196,7 +283,8 @@ pub fn choose<'m>(
                 .hint("use the pupperware that made the platform, or a newer one")
         }),
         Lineage::Unknown => {
-            let names: Vec<String> = manifest.channels.keys().map(|name| format!("`{name}`")).collect();
+            let fit = manifest.channels.iter().filter(|(_, channel)| channel.stream.is_some());
+            let names: Vec<String> = fit.map(|(name, _)| format!("`{name}`")).collect();
             Err(Error::usage("the platform's volumes hold data, and nothing tells which release made it").hint(format!(
                 "its record and its containers are gone; name the channel that it ran ({}) with `--channel`, or with `channel` in pupperware.yaml",
                 names.join(", ")
@@ -228,21 +316,39 @@ mod tests {
     #[test]
     fn the_embedded_manifest_is_whole() {
         let manifest = Manifest::embedded().unwrap();
-        for name in manifest.channels.keys() {
-            let release = manifest.in_channel(name).unwrap();
-            assert!(manifest.streams.contains_key(&release.version.major));
-            for component in crate::images::COMPONENTS {
-                assert!(release.components.contains_key(component), "{} lacks {component}", release.version);
-            }
+        for (name, channel) in &manifest.channels {
+            assert_eq!(manifest.in_channel(name).is_ok(), channel.stream.is_some(), "{name}");
         }
-        for release in &manifest.releases {
-            for component in release.components.values() {
-                assert!(
-                    component.image.as_deref().is_none_or(|i| i.contains("@sha256:")),
-                    "pull references are pinned"
-                );
-            }
-        }
+    }
+
+    #[test]
+    fn a_manifest_that_contradicts_itself_is_refused() {
+        let text = include_str!("../../images/channels.yaml");
+        let refused = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from}");
+            Manifest::parse(&text.replacen(from, to, 1)).unwrap_err().details.join(" ")
+        };
+        assert_eq!(refused("stream: 7", "stream: 6"), "channel lts points at stream 6, which has no release");
+        assert_eq!(refused("version: 8.0.0", "version: 7.0.0"), "release 7.0.0 is listed twice");
+        assert_eq!(refused("      agent:", "      agents:"), "release 7.0.0 lacks the component agent");
+        assert_eq!(
+            refused("provision: { version: \"12\" }", "provision: { version: \"12\", image: a/b:1 }"),
+            "the image of provision in release 7.0.0 is not pinned by its digest"
+        );
+    }
+
+    #[test]
+    fn what_runs_counts_more_than_what_is_listed() {
+        let manifest = Manifest::embedded().unwrap();
+        let mut running = manifest.in_channel("stable").unwrap().clone();
+        running.components.get_mut("agent").unwrap().version = "8.9".into();
+        let whole = running.clone();
+        running.components.remove("code");
+        let merged = manifest.clone().with(&running);
+        assert_eq!(merged.exactly(&running.version).unwrap(), &whole);
+        assert_eq!(merged.releases.len(), manifest.releases.len());
+        running.version = Version::new(8, 7, 0);
+        assert_eq!(manifest.clone().with(&running).releases.len(), manifest.releases.len() + 1);
     }
 
     #[test]
@@ -284,7 +390,7 @@ mod tests {
         let manifest = Manifest::embedded().unwrap();
         let refused = choose(&manifest, None, None, &Lineage::Unknown).unwrap_err();
         assert_eq!(refused.kind, crate::error::Kind::Usage);
-        assert!(refused.hint.unwrap().contains("`lts`, `stable`"));
+        assert!(refused.hint.unwrap().contains("`lts`, `stable`"), "and none that has no release");
         assert_eq!(choose(&manifest, Some("lts"), None, &Lineage::Unknown).unwrap().version.major, 7);
         assert_eq!(choose(&manifest, None, None, &Lineage::New).unwrap().version.major, 8);
     }
@@ -292,6 +398,9 @@ mod tests {
     #[test]
     fn an_unknown_channel_lists_the_known_ones() {
         let error = choose(&Manifest::embedded().unwrap(), Some("edge"), None, &Lineage::New).unwrap_err();
-        assert!(error.hint.unwrap().contains("lts, stable"));
+        assert!(error.hint.unwrap().contains("lts, next, stable"));
+        let next = choose(&Manifest::embedded().unwrap(), Some("next"), None, &Lineage::New).unwrap_err();
+        assert_eq!(next.kind, crate::error::Kind::Refused);
+        assert!(next.details[0].contains("puppetserver"));
     }
 }

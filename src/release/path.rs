@@ -111,9 +111,10 @@ mod tests {
     }
 
     fn manifest(releases: Vec<Release>) -> Manifest {
-        let channel = |stream| Channel { stream, about: String::new() };
+        let channel = |stream| Channel { stream: Some(stream), unavailable: None, about: String::new() };
         Manifest {
             schema_version: 1,
+            expires: None,
             channels: [("lts", 7), ("stable", 8), ("next", 9)].map(|(n, s)| (n.to_owned(), channel(s))).into(),
             streams: BTreeMap::new(),
             releases,

@@ -19,6 +19,21 @@ fn the_reference_is_up_to_date() {
     assert!(written == page, "{PATH} is out of date: run `UPDATE_DOCS=1 cargo test --test cli reference`");
 }
 
+/// The schema of release manifests, for editors that fetch it.
+#[test]
+fn the_schema_of_manifests_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/releases.schema.json");
+    let output = crate::pupperware().args(["releases", "schema"]).output().unwrap();
+    let schema = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && schema.contains("\"title\": \"Release manifest of pupperware\""));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, schema).unwrap();
+        return;
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == schema, "{path} is out of date: run `UPDATE_DOCS=1 cargo test --test cli reference`");
+}
+
 fn page() -> String {
     let mut root = Cli::definition();
     root.build();

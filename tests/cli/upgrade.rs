@@ -134,15 +134,15 @@ fn what_is_no_way_forward_is_refused() {
     --- stderr
     error: there is no channel "edge"
 
-    hint: choose one of lts, stable; `pupperware channels` describes them
+    hint: choose one of lts, next, stable; `pupperware channels` describes them
     "#);
     assert_snapshot!(said(&engine, &["upgrade", "--rollback"]), @"
     exit code: 6
     --- stdout
     --- stderr
-    error: no upgrade is under way, so there is none to undo
+    error: no upgrade is under way, and none is on record, so there is none to undo
 
-    hint: an upgrade that is proved stays; its backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`
+    hint: a backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`
     ");
 }
 

@@ -163,10 +163,11 @@ fn a_platform_comes_back_from_its_backup() {
     std::fs::remove_file(platform.folder().join("pupperware.yaml")).unwrap();
     let (ca_volume, tiny) = (platform.volume("ca"), ["--opt", "type=tmpfs", "--opt", "device=tmpfs"]);
     docker(&[&["volume", "create"][..], &tiny, &["--opt", "o=size=4k", &ca_volume]].concat());
-    platform.run(&restore).expect(1).says("volume ca cannot be put back").says("free some space where the engine");
+    let full = platform.run(&restore).expect(1).says("pupperware.yaml: placed");
+    full.says("volume ca cannot be put back").says("free some space where the engine");
     docker(&["volume", "rm", &ca_volume]);
     platform.run(&["--project", &platform.project, "up"]).expect(6).says("half-restored").says(&identity.join(" "));
-    platform.ok(&restore).says("comes from the backup").says("is back as of");
+    platform.ok(&restore).says("is back as of");
     assert_eq!(std::fs::read_to_string(platform.folder().join("pupperware.yaml")).unwrap(), configuration);
     assert!(outsider.runs(), "with its old certificate");
     assert_eq!((platform.ca(), signed(&platform)), (ca, list));

@@ -13,7 +13,6 @@ use crate::platform::{Platform, docker, turn};
 /// Intent: programs read logs and metrics of a platform as it runs, and see when a part of it does not; a bundle has
 /// everything but secrets.
 #[test]
-#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_platform_tells_programs_how_it_is_and_nobody_its_secrets() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

@@ -5,7 +5,7 @@ use crate::platform::{Platform, docker, turn};
 /// Intent: a service that was killed or removed, or lost its volume, comes back from the same CA; changed settings
 /// recreate only what they touch; changed names re-issue the server's certificate and keep the CA.
 #[test]
-#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
+#[ignore = "takes 5 minutes: `make engine-all` runs it"]
 fn up_mends_what_is_broken_and_only_that() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

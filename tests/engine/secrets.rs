@@ -10,7 +10,6 @@ use crate::platform::{Platform, docker, turn};
 /// Intent: after a rotation the old password is refused, all go on with the new one, and only PuppetDB was restarted; a
 /// rotation that was killed anywhere is finished by `up` or by the next one.
 #[test]
-#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_rotated_password_is_the_only_one() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

@@ -62,7 +62,6 @@ fn a_failing_image_build_shows_why() {
 /// Intent: when a service dies, `up` stops at once and tells which, its last words, and what to type; a run that is
 /// interrupted, once or twice, tells how to go on; and the next `up` mends either.
 #[test]
-#[ignore = "not seen to pass since it or its surroundings changed: `make engine-all` runs it"]
 fn a_start_that_is_cut_short_says_so_and_is_mended() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");

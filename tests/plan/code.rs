@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use pupperware::engine::found::ContainerState;
-use pupperware::plan::code;
+use pupperware::plan::{Action, code};
 
 use crate::engine::Engine;
 use crate::world::{failure, platform, running, text, up};
@@ -71,7 +71,7 @@ fn a_lost_volume_and_another_repository_are_deployed_again() {
 #[test]
 fn a_deployment_is_staged_then_served_then_told_to_the_servers() {
     let (desired, mut engine) = running(REPO);
-    let plan = code::deploy(&desired, &engine.observed, &["dev".into()]).unwrap();
+    let plan = code::deploy(&desired, &engine.observed, &["dev".into()], None).unwrap();
     assert_snapshot!(text(&desired, &plan), @"
     0  fetch and check code  (asked to deploy)
     1  serve code  (what was staged is well)  after 0
@@ -90,21 +90,43 @@ fn a_check_with_a_node_compiles_in_every_environment_named() {
     let plan = code::check(&desired, &engine.observed, &["dev".into(), "production".into()], Some("web01")).unwrap();
     assert_snapshot!(text(&desired, &plan), @"
     0  check code  (asked to check)
-    1  compile catalog web01 in dev  (asked to check with a node)  after 0
-    2  compile catalog web01 in production  (asked to check with a node)  after 0
+    1  compile catalog web01 in dev  (asked for with a node)  after 0
+    2  compile catalog web01 in production  (asked for with a node)  after 0,1
     ");
+}
+
+#[test]
+fn a_deployment_with_a_node_is_tried_before_it_counts_and_undone_once() {
+    let (desired, engine) = running(REPO);
+    let names = ["dev".into(), "production".into()];
+    let plan = code::deploy(&desired, &engine.observed, &names, Some("web01")).unwrap();
+    assert_snapshot!(text(&desired, &plan), @"
+    0  fetch and check code  (asked to deploy)
+    1  serve code  (what was staged is well)  after 0
+    2  flush the environments of container demo-puppetserver-1  (it may keep what was served before)  after 1
+    3  compile catalog web01 in dev  (asked for with a node)  after 1,2
+    4  compile catalog web01 in production  (asked for with a node)  after 1,2,3
+    5  remember record  (so that `up` does not deploy again)  after 1,2,4
+    ");
+    // Interrupted, it waits for the end of what it may have to undo.
+    assert!(plan.steps.iter().all(|step| !step.action.only_waits()));
+    let Some(Action::CompileCatalog { undo: Some(undo), .. }) = plan.steps.get(3).map(|step| &step.action) else {
+        panic!("{plan:#?}");
+    };
+    assert_eq!(undo.task.command, Some(vec!["undo".to_owned()]));
+    assert_eq!(undo.servers, ["demo-puppetserver-1"]);
 }
 
 #[test]
 fn nothing_is_deployed_without_a_repository_or_a_platform() {
     let (desired, engine) = running("");
-    assert_snapshot!(failure(&code::deploy(&desired, &engine.observed, &[]).unwrap_err()), @"
+    assert_snapshot!(failure(&code::deploy(&desired, &engine.observed, &[], None).unwrap_err()), @"
     exit 2: no control repository is configured
     hint: name one in pupperware.yaml: `code: { control_repo: { url: URL } }`
     ");
     let desired = platform(REPO);
     let engine = Engine::with_images(&desired);
-    assert_snapshot!(failure(&code::deploy(&desired, &engine.observed, &[]).unwrap_err()), @"
+    assert_snapshot!(failure(&code::deploy(&desired, &engine.observed, &[], None).unwrap_err()), @"
     exit 1: the platform is not up, so there is nothing to deploy to
     hint: `pupperware up` brings it up, and deploys what was never deployed
     ");

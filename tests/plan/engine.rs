@@ -10,7 +10,7 @@ use pupperware::desired::{Desired, hash, labels};
 use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
 use pupperware::engine::reference;
 use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
-use pupperware::observed::record::{BackedUp, Deployed, Issued, Proof, Record, Restoring, Upgrading};
+use pupperware::observed::record::{BackedUp, Deployed, Issued, Lock, Proof, Record, Restoring, Upgraded, Upgrading};
 use pupperware::observed::{Container, Observed};
 use pupperware::plan::{Action, Plan, reconcile};
 use pupperware::puppet::inventory::{Counts, Inventory};
@@ -369,9 +369,22 @@ impl Engine {
                 self.check_passwords();
                 self.stored().expect("the report gets into the database").reports += 1;
             }
-            Action::RecordProof { certname } => {
+            Action::RecordProof { certname, running } => {
                 let proof = self.proof(certname);
-                self.record(|record| record.proof = Some(proof));
+                let lock = Lock { release: running.release.clone(), images: BTreeMap::new() };
+                self.record(|record| (record.proof, record.lock) = (Some(proof), Some(lock)));
+            }
+            Action::CompareCatalogs { old, new, puppetdb, .. } => {
+                assert!(self.container(puppetdb).running(), "{puppetdb} is asked and does not run");
+                for task in [old, new] {
+                    assert!(task.mounts.iter().all(|m| m.read_only), "nothing is written: {task:?}");
+                    self.create_container(task, "");
+                    self.remove_container(&task.name);
+                }
+            }
+            Action::CallHook { .. } => {
+                let marked = self.observed.record.as_ref().is_some_and(|r| r.upgrading.is_some());
+                assert!(!marked, "a hook is asked before anything is changed");
             }
             Action::StageCode { task, .. } | Action::SwitchCode { task } | Action::CheckCode { task, .. } => {
                 assert!(!self.observed.containers.contains_key(&task.name), "{} is there already", task.name);
@@ -427,13 +440,22 @@ impl Engine {
                 assert!(!users.iter().any(running), "the database is put back under its users");
             }
             Action::FinishRestore => self.record(|record| record.restoring = None),
-            Action::MarkUpgrade { to, phase, backup } => {
-                let before = self.observed.record.as_ref().and_then(|r| r.upgrading.clone());
+            Action::MarkUpgrade { to, phase, backup, left } => {
+                let record = self.observed.record.as_ref().expect("what is upgraded has a record");
+                let before = record.upgrading.clone();
+                let over = record.upgraded.clone().filter(|_| *left);
                 let known = before.as_ref().map(|b| b.backup.clone());
-                let inventory = before.and_then(|b| b.inventory);
+                let inventory = before.and_then(|b| b.inventory).or(over.as_ref().and_then(|u| u.inventory.clone()));
                 let backup = backup.clone().or(known).expect("an upgrade has a backup");
-                let (to, phase) = (to.clone(), *phase);
-                self.record(|record| record.upgrading = Some(Upgrading { to, phase, backup, inventory }));
+                let (definition, phase, left) = (Some((**to).clone()), *phase, *left);
+                let to = to.version.clone();
+                if let Some(over) = over {
+                    // The command is of the release that it goes back to.
+                    self.release = over.from.version;
+                }
+                self.record(|record| {
+                    record.upgrading = Some(Upgrading { to, definition, phase, backup, inventory, left });
+                });
             }
             Action::DrainQueue { puppetdb } => {
                 assert!(self.container(puppetdb).running() && !self.alive("puppetserver"));
@@ -462,17 +484,30 @@ impl Engine {
                 self.create_container(task, "");
                 self.remove_container(&task.name);
             }
-            Action::CommitUpgrade { release, certname, request, volumes, .. } => {
+            Action::CommitUpgrade { running, before, database, certname, request, volumes, .. } => {
                 let (issued, proof) = (self.issued(request, volumes), self.proof(certname));
-                self.release = release.clone();
+                let lock = Lock { release: running.release.clone(), images: BTreeMap::new() };
+                self.release = running.release.version.clone();
+                let (from, database) = ((**before).clone(), database.clone());
+                let at = self.now();
                 self.record(|record| {
-                    (record.issued, record.proof, record.upgrading) = (Some(issued), Some(proof), None);
+                    let over = record.upgrading.take().expect("it is marked");
+                    let (backup, inventory) = (over.backup, over.inventory);
+                    record.upgraded = Some(Upgraded { from, at, backup, database, inventory });
+                    (record.issued, record.proof, record.lock) = (Some(issued), Some(proof), Some(lock));
                 });
             }
-            Action::FinishRollback { certname } => {
-                let proof = self.proof(certname);
-                self.record(|record| (record.proof, record.upgrading) = (Some(proof), None));
+            Action::FinishRollback { running, certname, request, volumes } => {
+                let (issued, proof) = (self.issued(request, volumes), self.proof(certname));
+                let lock = Lock { release: running.release.clone(), images: BTreeMap::new() };
+                self.record(|record| {
+                    (record.issued, record.proof, record.lock) = (Some(issued), Some(proof), Some(lock));
+                    if record.upgrading.take().is_some_and(|u| u.left) {
+                        record.upgraded = None;
+                    }
+                });
             }
+            Action::ForgetUpgrade => self.record(|record| record.upgraded = None),
             Action::WriteBackup { source } => {
                 assert!(self.container(&source.postgres).running());
                 let mounts = source.task.mounts.iter();

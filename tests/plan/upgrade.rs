@@ -7,7 +7,7 @@ use pupperware::desired::{DATABASE, Desired};
 use pupperware::engine::found::ContainerState;
 use pupperware::observed::record::Phase;
 use pupperware::plan::backup::Order;
-use pupperware::plan::{Plan, Upgrade, backup, losses, reconcile, restart, rollback, start, upgrade};
+use pupperware::plan::{Plan, Upgrade, backup, forget, leave, losses, reconcile, restart, rollback, start, upgrade};
 use pupperware::release::{Manifest, Release};
 
 use crate::engine::Engine;
@@ -53,7 +53,15 @@ impl World {
 
     fn upgrade(&self, engine: &Engine) -> Result<Plan, pupperware::error::Error> {
         let backup = Order { file: "/srv/before.pupperware".into(), ..Order::default() };
-        let what = Upgrade { from: &self.from, to: &self.to, backup, channel: None, kept_seconds: 7 * 86_400 };
+        let what = Upgrade {
+            from: &self.from,
+            to: &self.to,
+            backup,
+            channel: None,
+            kept_seconds: 7 * 86_400,
+            ignore_code: false,
+            before: None,
+        };
         upgrade(&what, &engine.observed)
     }
 
@@ -143,46 +151,47 @@ fn to_another_line_the_database_is_copied_and_the_old_one_kept() {
     let reports = World::reports(&engine, DATABASE).unwrap();
     let plan = world.planned(&engine);
     assert_snapshot!(world.text(&plan), @"
-     0  write file /srv/before.pupperware  (so that all of it can be put back)
-     1  remember the upgrade to 8.0.0  (so that it is finished, or undone, whatever happens)  after 0
-     2  stop container demo-puppetserver-1  (nobody may write while the data moves)  after 1
-     3  wait for the queue of container demo-puppetdb-1  (what it has received belongs to the data)  after 1,2
-     4  stop container demo-puppetdb-1  (nobody may write while the data moves)  after 3
-     5  count database and certificate authority  (to be compared with afterwards)  after 1,4
-     6  create volume postgres-data-17  (PostgreSQL of the new release has files of its own)  after 5
-     7  create container demo-postgres-next  (it takes the copy)  after 6
-     8  start container demo-postgres-next  (it takes the copy)  after 7
-     9  wait for container demo-postgres-next  (it starts)  after 8
-    10  copy database puppetdb from demo-postgres-1 into demo-postgres-next  (the old volume is kept as it is)  after 9
-    11  count again database in demo-postgres-next  (everything arrived)  after 10
-    12  stop container demo-postgres-next  (it has the copy)  after 11
-    13  remove container demo-postgres-next  (it has the copy)  after 12
-    14  remember the switch to 8.0.0  (it has all data)  after 5,13
-    15  stop container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14
-    16  remove container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14,15
-    17  remove container demo-puppetdb-1  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 14
-    18  remove container demo-puppetserver-1  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 14
-    19  stop container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 14
-    20  remove container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 14,19
-    21  write configuration into volume postgres-config  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14,16
-    22  create container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 14,16,21
-    23  start container demo-postgres-1  (it is new)  after 14,22
-    24  wait for container demo-postgres-1  (it starts)  after 14,23
-    25  write configuration into volume puppetdb-config  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 14,17
-    26  create container demo-puppetdb-1  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 14,17,25
-    27  start container demo-puppetdb-1  (it is new)  after 14,24,26
-    28  wait for container demo-puppetdb-1  (it starts)  after 14,27
-    29  write configuration into volume puppetserver-config  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 14,18
-    30  create container demo-puppetserver-1  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 14,18,29
-    31  count again database in demo-postgres-1  (it is all there under the new release)  after 14,24,28
-    32  start container demo-puppetserver-1  (it is new)  after 14,30,31
-    33  wait for container demo-puppetserver-1  (it starts)  after 14,32
-    34  create container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 14,20
-    35  start container demo-agent-1  (it is new)  after 14,34
-    36  wait for container demo-agent-1  (it starts)  after 14,35
-    37  look for everything of certificate authority  (every certificate and request is kept)  after 9,14,24,28,33,36
-    38  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 14,16,17,18,20,24,28,31,33,36,37
-    39  remember the release 8.0.0  (it is proved)  after 14,38
+     0  compile and compare catalogs of all nodes  (the new release must compile what the old one does)
+     1  write file /srv/before.pupperware  (so that all of it can be put back)  after 0
+     2  remember the upgrade to 8.0.0  (so that it is finished, or undone, whatever happens)  after 1
+     3  stop container demo-puppetserver-1  (nobody may write while the data moves)  after 2
+     4  wait for the queue of container demo-puppetdb-1  (what it has received belongs to the data)  after 2,3
+     5  stop container demo-puppetdb-1  (nobody may write while the data moves)  after 4
+     6  count database and certificate authority  (to be compared with afterwards)  after 2,5
+     7  create volume postgres-data-17  (PostgreSQL of the new release has files of its own)  after 6
+     8  create container demo-postgres-next  (it takes the copy)  after 7
+     9  start container demo-postgres-next  (it takes the copy)  after 8
+    10  wait for container demo-postgres-next  (it starts)  after 9
+    11  copy database puppetdb from demo-postgres-1 into demo-postgres-next  (the old volume is kept as it is)  after 10
+    12  count again database in demo-postgres-next  (everything arrived)  after 11
+    13  stop container demo-postgres-next  (it has the copy)  after 12
+    14  remove container demo-postgres-next  (it has the copy)  after 13
+    15  remember the switch to 8.0.0  (it has all data)  after 6,14
+    16  stop container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 15
+    17  remove container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 15,16
+    18  remove container demo-puppetdb-1  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 15
+    19  remove container demo-puppetserver-1  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 15
+    20  stop container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 15
+    21  remove container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 15,20
+    22  write configuration into volume postgres-config  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 15,17
+    23  create container demo-postgres-1  (image changes from pupperware/postgres:7-KEY to pupperware/postgres:8-KEY)  after 15,17,22
+    24  start container demo-postgres-1  (it is new)  after 15,23
+    25  wait for container demo-postgres-1  (it starts)  after 15,24
+    26  write configuration into volume puppetdb-config  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 15,18
+    27  create container demo-puppetdb-1  (image changes from pupperware/puppetdb:7-KEY to pupperware/puppetdb:8-KEY)  after 15,18,26
+    28  start container demo-puppetdb-1  (it is new)  after 15,25,27
+    29  wait for container demo-puppetdb-1  (it starts)  after 15,28
+    30  write configuration into volume puppetserver-config  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 15,19
+    31  create container demo-puppetserver-1  (image changes from pupperware/puppetserver:7-KEY to pupperware/puppetserver:8-KEY)  after 15,19,30
+    32  count again database in demo-postgres-1  (it is all there under the new release)  after 15,25,29
+    33  start container demo-puppetserver-1  (it is new)  after 15,31,32
+    34  wait for container demo-puppetserver-1  (it starts)  after 15,33
+    35  create container demo-agent-1  (image changes from pupperware/agent:7-KEY to pupperware/agent:8-KEY)  after 15,21
+    36  start container demo-agent-1  (it is new)  after 15,35
+    37  wait for container demo-agent-1  (it starts)  after 15,36
+    38  look for everything of certificate authority  (every certificate and request is kept)  after 10,15,25,29,34,37
+    39  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 15,17,18,19,21,25,29,32,34,37,38
+    40  remember the release 8.0.0  (it is proved)  after 15,39
     ");
     // Nothing of the old release goes before the new one has all data, and agents write only when that was seen.
     let switched = at(&plan, "mark_upgrade", "switch");
@@ -202,30 +211,31 @@ fn within_a_line_the_database_stays_where_it_is() {
     let mut engine = world.running();
     let plan = world.planned(&engine);
     assert_snapshot!(world.text(&plan), @"
-     0  write file /srv/before.pupperware  (so that all of it can be put back)
-     1  remember the upgrade to 8.1.0  (so that it is finished, or undone, whatever happens)  after 0
-     2  stop container demo-puppetserver-1  (nobody may write while the data moves)  after 1
-     3  wait for the queue of container demo-puppetdb-1  (what it has received belongs to the data)  after 1,2
-     4  stop container demo-puppetdb-1  (nobody may write while the data moves)  after 3
-     5  count database and certificate authority  (to be compared with afterwards)  after 1,4
-     6  remember the switch to 8.1.0  (it has all data)  after 5
-     7  remove container demo-puppetserver-1  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 6
-     8  stop container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 6
-     9  remove container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 6,8
-    10  wait for container demo-postgres-1  (not seen ready since it started)  after 6
-    11  start container demo-puppetdb-1  (not running: stopped)  after 6,10
-    12  wait for container demo-puppetdb-1  (it starts)  after 6,11
-    13  write configuration into volume puppetserver-config  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 6,7
-    14  create container demo-puppetserver-1  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 6,7,13
-    15  count again database in demo-postgres-1  (it is all there under the new release)  after 6,10,12
-    16  start container demo-puppetserver-1  (it is new)  after 6,14,15
-    17  wait for container demo-puppetserver-1  (it starts)  after 6,16
-    18  create container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 6,9
-    19  start container demo-agent-1  (it is new)  after 6,18
-    20  wait for container demo-agent-1  (it starts)  after 6,19
-    21  look for everything of certificate authority  (every certificate and request is kept)  after 6,10,12,17,20
-    22  apply a catalog with agent demo-agent-1  (release 8.1.0 is not proved as it runs now)  after 6,7,9,10,12,15,17,20,21
-    23  remember the release 8.1.0  (it is proved)  after 6,22
+     0  compile and compare catalogs of all nodes  (the new release must compile what the old one does)
+     1  write file /srv/before.pupperware  (so that all of it can be put back)  after 0
+     2  remember the upgrade to 8.1.0  (so that it is finished, or undone, whatever happens)  after 1
+     3  stop container demo-puppetserver-1  (nobody may write while the data moves)  after 2
+     4  wait for the queue of container demo-puppetdb-1  (what it has received belongs to the data)  after 2,3
+     5  stop container demo-puppetdb-1  (nobody may write while the data moves)  after 4
+     6  count database and certificate authority  (to be compared with afterwards)  after 2,5
+     7  remember the switch to 8.1.0  (it has all data)  after 6
+     8  remove container demo-puppetserver-1  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 7
+     9  stop container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 7
+    10  remove container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 7,9
+    11  wait for container demo-postgres-1  (not seen ready since it started)  after 7
+    12  start container demo-puppetdb-1  (not running: stopped)  after 7,11
+    13  wait for container demo-puppetdb-1  (it starts)  after 7,12
+    14  write configuration into volume puppetserver-config  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 7,8
+    15  create container demo-puppetserver-1  (image changes from pupperware/puppetserver:8-KEY to pupperware/puppetserver:8-KEY)  after 7,8,14
+    16  count again database in demo-postgres-1  (it is all there under the new release)  after 7,11,13
+    17  start container demo-puppetserver-1  (it is new)  after 7,15,16
+    18  wait for container demo-puppetserver-1  (it starts)  after 7,17
+    19  create container demo-agent-1  (image changes from pupperware/agent:8-KEY to pupperware/agent:8-KEY)  after 7,10
+    20  start container demo-agent-1  (it is new)  after 7,19
+    21  wait for container demo-agent-1  (it starts)  after 7,20
+    22  look for everything of certificate authority  (every certificate and request is kept)  after 7,11,13,18,21
+    23  apply a catalog with agent demo-agent-1  (release 8.1.0 is not proved as it runs now)  after 7,8,10,11,13,16,18,21,22
+    24  remember the release 8.1.0  (it is proved)  after 7,23
     ");
     engine.carry_out(&plan);
     engine.check(&world.to);
@@ -350,13 +360,81 @@ fn an_interrupted_return_is_finished_by_itself_only() {
     }
 }
 
+/// Back from an upgrade that is over, killed after every step: what came since is saved first, and the same command ends it.
+#[test]
+fn an_upgrade_that_is_over_can_be_left() {
+    for world in [World::major(""), World::minor()] {
+        let mut engine = world.running();
+        let reports = World::reports(&engine, DATABASE).unwrap();
+        engine.carry_out(&world.planned(&engine));
+        (0..3).for_each(|_| engine.agent_reports());
+        let order = Order { file: "/srv/after.pupperware".into(), ..Order::default() };
+        let leaving = |engine: &Engine| {
+            let plan = leave(&world.from, &world.to, &engine.observed, &order).expect("there is a way back");
+            world.look_at(&plan);
+            assert_eq!(plan.steps[0].action.kind(), "write_backup");
+            assert!(plan.steps[1..].iter().all(|s| after(&plan, s.id, 0)), "what came since is saved before all else");
+            plan
+        };
+        let plan = leaving(&engine);
+        for killed_after in 0..plan.steps.len() {
+            let mut killed = engine.clone();
+            plan.steps[..=killed_after].iter().for_each(|step| killed.apply(&step.action));
+            let record = killed.observed.record.clone().unwrap();
+            if record.upgrading.is_some() {
+                assert!(leave(&world.from, &world.to, &killed.observed, &order).is_err());
+                killed.carry_out(&world.back(&killed));
+            } else if record.upgraded.is_some() {
+                killed.carry_out(&leaving(&killed));
+            }
+            world.is_back(&killed, reports);
+            assert_eq!(killed.observed.record.as_ref().unwrap().upgraded, None, "it cannot be left twice");
+        }
+    }
+}
+
+/// The database of before goes when somebody says so, and with it the way back.
+#[test]
+fn a_way_back_can_be_given_up() {
+    let world = World::major("");
+    let mut engine = world.running();
+    engine.carry_out(&world.planned(&engine));
+    let plan = forget(&world.to, &engine.observed).unwrap();
+    assert_snapshot!(world.text(&plan), @"
+    0  remove volume postgres-data  (the database of before an upgrade, which has copied it)
+    1  forget way back from the last upgrade  (its data of before is gone)  after 0
+    ");
+    engine.carry_out(&plan);
+    engine.check(&world.to);
+    assert!(reconcile(&world.to, &engine.observed).unwrap().is_empty());
+    assert!(forget(&world.to, &engine.observed).unwrap().is_empty());
+    assert!(leave(&world.from, &world.to, &engine.observed, &Order::default()).is_err());
+}
+
+/// An upgrade that failed leaves the way back from the one before it.
+#[test]
+fn a_failed_upgrade_keeps_the_earlier_way_back() {
+    let world = World::major("");
+    let mut engine = world.running();
+    engine.carry_out(&world.planned(&engine));
+    let before = engine.observed.record.clone().unwrap().upgraded;
+    let later = World::minor();
+    let next = World { from: world.to.clone(), to: platform_of("", &later.to.definition, NEXT) };
+    engine = engine.and_images(&next.to);
+    let plan = next.planned(&engine);
+    plan.steps[..at(&plan, "wait_ready", "puppetserver")].iter().for_each(|s| engine.apply(&s.action));
+    engine.carry_out(&next.back(&engine));
+    engine.check(&next.from);
+    assert_eq!(engine.observed.record.unwrap().upgraded, before);
+}
+
 #[test]
 fn refusals_name_the_next_command() {
     let world = World::major("");
     let engine = world.running();
     assert_snapshot!(failure(&rollback(&world.from, &world.to, &engine.observed).unwrap_err()), @"
-    exit 6: no upgrade is under way, so there is none to undo
-    hint: an upgrade that is proved stays; its backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`
+    exit 6: no upgrade is under way, and none is on record, so there is none to undo
+    hint: a backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`
     ");
     let mut unwell = engine.clone();
     unwell.set("demo-puppetdb-1", ContainerState::Exited, "Exited (1) 1 minute ago");

@@ -9,6 +9,8 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use restore::{restoration, whole};
+
 use super::context::Context;
 use crate::backup::folder;
 use crate::cli::backup::{BackupArgs, BackupCommand};

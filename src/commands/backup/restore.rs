@@ -12,7 +12,7 @@ use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
 use crate::observed::Observed;
 use crate::plan::{self, Restoration};
-use crate::release::{self, Lineage};
+use crate::release::Lineage;
 use crate::report::{Report, terminal};
 use crate::settings::{self, Origin, Restored};
 
@@ -80,7 +80,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &BackupRestoreArgs, report: &
 ///
 /// # Errors
 /// It is not whole, or no key opens it.
-pub(super) fn whole(file: &Path, identity: Option<&Path>, report: &Report) -> Result<Archive> {
+pub(in crate::commands) fn whole(file: &Path, identity: Option<&Path>, report: &Report) -> Result<Archive> {
     let mut archive = Archive::open(file)?;
     archive.unlock(identity.map(Keys::read).transpose()?.unwrap_or_default())?;
     archive.path = super::absolute(file)?.into();
@@ -134,7 +134,7 @@ fn context(
 /// # Errors
 /// The archive is of another release line, or of a newer release.
 pub(super) async fn platform(context: &Context, manifest: &Manifest) -> Result<Platform> {
-    let known = release::Manifest::embedded()?;
+    let known = context.manifest(&Observed::default())?;
     let theirs = &manifest.release;
     if known.newest(theirs.major).is_none_or(|newest| newest.version < *theirs) {
         return Err(Error::refused(format!("the backup is of release {theirs}, which this program does not know"))
@@ -158,7 +158,7 @@ pub(super) async fn platform(context: &Context, manifest: &Manifest) -> Result<P
 ///
 /// # Errors
 /// A part is not in it.
-pub(super) fn restoration(
+pub(in crate::commands) fn restoration(
     archive: &Archive,
     identity: Option<&Path>,
     only: &[crate::backup::Part],

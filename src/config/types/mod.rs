@@ -6,10 +6,13 @@
 mod addon;
 mod amounts;
 mod names;
+mod place;
 mod policy;
 mod publish;
 mod recipient;
 mod repository;
+mod trust;
+mod window;
 
 use std::fmt;
 
@@ -19,10 +22,13 @@ pub use addon::Addon;
 pub(crate) use amounts::MIB;
 pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
+pub use place::Place;
 pub use policy::AutosignPolicy;
 pub use publish::{Publish, PublishHere};
 pub use recipient::{AgeRecipient, PRIVATE_KEY};
 pub use repository::{PASSWORD, RepositoryUrl, Transport};
+pub use trust::{Sha256Sum, SigningKey};
+pub use window::Window;
 
 /// Why a text is not a value of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]

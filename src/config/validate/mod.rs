@@ -9,6 +9,7 @@ mod control_repo;
 mod cross;
 mod reader;
 mod suggest;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,8 +65,20 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
     let project = top.read("project").unwrap_or_default();
     let track = track(&mut top);
     let with = each_once::<Addon>(&mut top, "with", "with");
-    let sections = ["puppetserver", "puppetdb", "postgres", "agents", "puppetboard", "code", "backup", "images"];
-    let [server, db, pg, pool, board, source, backups, pictures] = sections.map(|name| top.take(name));
+    let sections = [
+        "puppetserver",
+        "puppetdb",
+        "postgres",
+        "agents",
+        "puppetboard",
+        "code",
+        "backup",
+        "releases",
+        "upgrade",
+        "images",
+    ];
+    let [server, db, pg, pool, board, source, backups, releases, upgrades, pictures] =
+        sections.map(|name| top.take(name));
     top.finish();
     Config {
         project,
@@ -78,6 +91,8 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         puppetboard: puppetboard(context, board),
         code: code(context, source, folder),
         backup: backup::read(context, backups),
+        releases: upgrade::releases(context, releases),
+        upgrade: upgrade::upgrade(context, upgrades),
         images: images(context, pictures),
     }
 }

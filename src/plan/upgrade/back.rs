@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::super::backup::Source;
 use super::super::builder::Builder;
 use super::super::converge::reconcile;
 use super::super::{Action, Plan, lifecycle};
-use super::{ground, mark, moves, replica, verify, verify_ca};
+use super::{ground, issued, mark, moves, new_ground, replica, verify, verify_ca};
 use crate::desired::{Desired, PRIMARY, labels};
 use crate::error::{Error, Result};
 use crate::observed::Observed;
@@ -18,9 +19,14 @@ use crate::puppet::inventory::Part;
 /// # Errors
 /// There is none, or the data of before is gone.
 pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Plan> {
+    undo(from, to, observed, None)
+}
+
+/// The same, after a backup of what is there now.
+pub(super) fn undo(from: &Desired, to: &Desired, observed: &Observed, save: Option<Source>) -> Result<Plan> {
     let Some((_, mark)) = mark(observed) else {
-        return Err(Error::refused("no upgrade is under way, so there is none to undo").hint(
-            "an upgrade that is proved stays; its backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`",
+        return Err(Error::refused("no upgrade is under way, and none is on record, so there is none to undo").hint(
+            "a backup of before can be put back under another name: `pupperware backup restore FILE --as NAME`",
         ));
     };
     let old = labels::scoped(&from.project, &from.database);
@@ -34,16 +40,27 @@ pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Pla
     }
     let mut plan = Builder::default();
     let removed = lifecycle::remove_tasks(&mut plan, observed);
-    let action = Action::MarkUpgrade { to: mark.to.clone(), phase: Phase::Undoing, backup: None };
-    let gate = plan.add(action, "so that it is finished whatever happens", removed);
+    let left = mark.left;
+    let mut begun = removed;
+    if let Some(source) = save {
+        let action = Action::WriteBackup { source: Box::new(source) };
+        begun = vec![plan.add(action, "what came since is only in it", begun)];
+    }
+    let backup = left.then(|| mark.backup.clone());
+    let action = Action::MarkUpgrade { to: Box::new(to.definition.clone()), phase: Phase::Undoing, backup, left };
+    let gate = plan.add(action, "so that it is finished whatever happens", begun);
 
     let (postgres, puppetdb) = (&replica(from, "postgres")?.spec.name, &replica(from, "puppetdb")?.spec.name);
-    let rest = reconcile(from, &ground(observed))?;
+    // One that was over has left the credentials of the new release on record, which both share.
+    let ground = if left { new_ground(from, observed) } else { ground(observed) };
+    let rest = reconcile(from, &ground)?;
     // One that runs on has been asked by others since.
     let starts = |name: &str| {
         rest.steps.iter().any(|s| matches!(&s.action, Action::StartContainer { name: n, .. } if n == name))
     };
-    let counted = mark.inventory.is_some() && starts(puppetdb);
+    // Of an upgrade that was over, PuppetDB may have cleared things away since; but not where nobody had touched the data.
+    let comparable = !left || moves(from, to) && mark.phase != Phase::Undoing;
+    let counted = mark.inventory.is_some() && starts(puppetdb) && comparable;
     // Nobody wrote it since, unless both releases have the same one, or an earlier return had got so far that agents
     // reported.
     let untouched = moves(from, to) && mark.phase != Phase::Undoing;
@@ -56,10 +73,13 @@ pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Pla
     for step in &rest.steps {
         let mut needs: Vec<usize> = step.needs.iter().map(|n| moved[n]).chain([gate]).collect();
         let id = match &step.action {
-            Action::RecordProof { certname } => {
+            Action::RecordProof { certname, running } => {
                 let mut needs = [needs, plan.all("remove_container")].concat();
                 needs.extend(discard(&mut plan, from, to, observed, needs.clone()));
-                plan.add(Action::FinishRollback { certname: certname.clone() }, "it is proved", needs)
+                let (request, volumes) = issued(from);
+                let (running, certname) = (running.clone(), certname.clone());
+                let action = Action::FinishRollback { running, certname, request, volumes };
+                plan.add(action, "it is proved", needs)
             }
             action => {
                 match action {
@@ -69,7 +89,8 @@ pub fn rollback(from: &Desired, to: &Desired, observed: &Observed) -> Result<Pla
                     Action::StartContainer { service, .. } if counted && service == PRIMARY => {
                         needs.push(compare(&mut plan));
                     }
-                    Action::Prove { .. } if mark.inventory.is_some() => {
+                    // Certificates that were cleaned since an upgrade was over are gone for good.
+                    Action::Prove { .. } if mark.inventory.is_some() && !left => {
                         let ready = [plan.all("wait_ready"), vec![gate]].concat();
                         needs.push(verify_ca(&mut plan, from, ready));
                     }

@@ -8,7 +8,7 @@ use super::super::builder::Builder;
 use super::super::converge::reconcile;
 use super::super::images::get_image;
 use super::super::{Action, Plan, lifecycle, restore, unfinished};
-use super::{NEW, Upgrade, issued, looker, mark, moves, new_ground, replica, stopped, verify, verify_ca};
+use super::{NEW, Upgrade, code, issued, looker, mark, moves, new_ground, replica, stopped, verify, verify_ca};
 use crate::desired::{Desired, PRIMARY, labels};
 use crate::engine::found::FoundVolume;
 use crate::engine::reference;
@@ -60,10 +60,20 @@ fn fresh(what: &Upgrade<'_>, observed: &Observed) -> Result<Plan> {
     }
     let mut plan = Builder::default();
     let ready = images(&mut plan, to, observed);
+    let mut willing = vec![plan.add(
+        code::compare(from, to, what.ignore_code)?,
+        "the new release must compile what the old one does",
+        ready,
+    )];
+    if let Some((hook, occasion)) = &what.before {
+        let action = Action::CallHook { hook: hook.clone(), occasion: occasion.clone() };
+        willing = vec![plan.add(action, "it may say no", willing)];
+    }
     let source = backup::source(from, observed, &what.backup)?;
     let backup = source.file.clone();
-    let saved = plan.add(Action::WriteBackup { source: Box::new(source) }, "so that all of it can be put back", ready);
-    let action = Action::MarkUpgrade { to: version(to)?, phase: Phase::Preparing, backup: Some(backup) };
+    let saved =
+        plan.add(Action::WriteBackup { source: Box::new(source) }, "so that all of it can be put back", willing);
+    let action = mark_as(to, Phase::Preparing, Some(backup));
     let marked = plan.add(action, "so that it is finished, or undone, whatever happens", vec![saved]);
     let gate = prepare(&mut plan, what, observed, vec![marked])?;
     switch(plan, what, &emptied(what, observed)?, gate, Part::Recent)
@@ -143,7 +153,7 @@ fn prepare(plan: &mut Builder, what: &Upgrade<'_>, observed: &Observed, begun: V
     if moves(from, to) {
         done = copy(plan, what, observed, &postgres, done)?;
     }
-    let action = Action::MarkUpgrade { to: version(to)?, phase: Phase::Switching, backup: None };
+    let action = mark_as(to, Phase::Switching, None);
     Ok(vec![plan.add(action, "it has all data", vec![done])])
 }
 
@@ -229,10 +239,11 @@ fn switch(mut plan: Builder, what: &Upgrade<'_>, ground: &Observed, gate: Vec<us
     for step in reconcile(to, ground)?.steps {
         let mut needs: Vec<usize> = step.needs.iter().map(|n| moved[n]).chain(gate.iter().copied()).collect();
         let id = match step.action {
-            Action::RecordProof { certname } => {
+            Action::RecordProof { certname, running } => {
                 let (request, volumes) = issued(to);
-                let (release, channel) = (version(to)?, what.channel.clone());
-                let action = Action::CommitUpgrade { release, channel, certname, request, volumes };
+                let (before, database) = (Box::new(what.from.definition.clone()), what.from.database.clone());
+                let channel = what.channel.clone();
+                let action = Action::CommitUpgrade { running, before, database, channel, certname, request, volumes };
                 plan.add(action, "it is proved", needs)
             }
             action => {
@@ -259,8 +270,7 @@ fn switch(mut plan: Builder, what: &Upgrade<'_>, ground: &Observed, gate: Vec<us
     Ok(plan.finish())
 }
 
-/// The release as a version.
-fn version(desired: &Desired) -> Result<semver::Version> {
-    let parsed: Result<semver::Version, semver::Error> = desired.release.parse();
-    parsed.map_err(|e| Error::failed(format!("{} is no version", desired.release)).because(e))
+/// The mark of an upgrade that leads there.
+fn mark_as(to: &Desired, phase: Phase, backup: Option<String>) -> Action {
+    Action::MarkUpgrade { to: Box::new(to.definition.clone()), phase, backup, left: false }
 }

@@ -6,14 +6,18 @@
 //! crash can go on (`forward`) or go back (`back`).
 
 mod back;
+mod code;
 mod forward;
+mod kept;
 
 use semver::Version;
 
+use crate::config::types::Place;
 use crate::desired::{Desired, Replica, hash, labels};
 use crate::engine::found::ContainerState;
 use crate::engine::spec::ContainerSpec;
 use crate::error::{Error, Result};
+use crate::hook::Occasion;
 use crate::observed::Observed;
 use crate::observed::record::{Issued, Upgrading};
 use crate::puppet::inventory;
@@ -24,6 +28,7 @@ use super::builder::Builder;
 
 pub use back::rollback;
 pub use forward::upgrade;
+pub use kept::{forget, leave};
 
 /// An upgrade.
 #[derive(Debug)]
@@ -38,6 +43,10 @@ pub struct Upgrade<'a> {
     pub channel: Option<String>,
     /// For how long PuppetDB keeps what it is told, in seconds.
     pub kept_seconds: u64,
+    /// Go on where the new release does not compile what the old one does.
+    pub ignore_code: bool,
+    /// What is called before anything is changed, and what it hears.
+    pub before: Option<(Place, Occasion)>,
 }
 
 /// The interrupted upgrade that is on record, and the release that it is from.
