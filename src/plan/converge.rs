@@ -271,6 +271,11 @@ fn service(
     let beside = issued.filter(|i| i.first).map(|i| i.step);
     let start = |plan: &mut Builder, cause: &str, mut needs: Vec<usize>| {
         needs.extend(code);
+        if replica.service == PRIMARY {
+            // What an interrupted run left may still take serial numbers of the CA.
+            let helpers = observed.containers.iter().filter(|(_, c)| c.left_over());
+            needs.extend(helpers.filter_map(|(helper, _)| plan.find("remove_container", helper)));
+        }
         let action = Action::StartContainer { name: name.clone(), service: replica.service.clone() };
         let started = plan.add(action, cause, needs);
         wait(plan, replica, "it starts", [started].into_iter().chain(beside).collect());

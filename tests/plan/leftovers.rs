@@ -81,7 +81,7 @@ fn certificates_half_issued() {
      9  wait for container demo-puppetdb-1  (it starts)  after 8
     10  write configuration into volume puppetserver-config  (for its first start)  after 0
     11  create container demo-puppetserver-1  (no container)  after 1,10
-    12  start container demo-puppetserver-1  (it is new)  after 11
+    12  start container demo-puppetserver-1  (it is new)  after 0,11
     13  wait for container demo-puppetserver-1  (it starts)  after 12
     14  create container demo-agent-1  (no container)  after 1
     15  start container demo-agent-1  (it is new)  after 14
@@ -110,7 +110,7 @@ fn configuration_half_written() {
      5  wait for container demo-puppetdb-1  (it starts)  after 4
      6  write configuration into volume puppetserver-config  (for its first start)  after 0
      7  create container demo-puppetserver-1  (no container)  after 6
-     8  start container demo-puppetserver-1  (it is new)  after 7
+     8  start container demo-puppetserver-1  (it is new)  after 0,7
      9  wait for container demo-puppetserver-1  (it starts)  after 8
     10  create container demo-agent-1  (no container)
     11  start container demo-agent-1  (it is new)  after 10
