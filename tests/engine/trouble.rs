@@ -21,7 +21,7 @@ fn what_cannot_work_is_refused_before_anything_is_made() {
     untouched(&platform);
     drop(held);
 
-    platform.run(&["up", "--channel", "edge"]).expect(2).says("choose one of lts, stable");
+    platform.run(&["up", "--channel", "edge"]).expect(2).says("choose one of lts, next, stable");
     platform.run(&["--host", "unix:///nowhere/docker.sock", "up"]).expect(4).says("no Docker Engine answers");
     let empty = platform.folder().join("empty");
     std::fs::create_dir(&empty).unwrap();
