@@ -20,6 +20,7 @@ pub mod lifecycle;
 pub mod logs;
 pub mod observe;
 pub mod release;
+pub mod scale;
 pub mod secrets;
 pub mod service;
 pub mod smoke;
@@ -76,6 +77,7 @@ pub enum Command {
     Stop(lifecycle::StopArgs),
     Start(lifecycle::StartArgs),
     Restart(lifecycle::RestartArgs),
+    Scale(scale::ScaleArgs),
     Status(inspect::StatusArgs),
     Logs(logs::LogsArgs),
     Metrics(observe::MetricsArgs),
@@ -101,7 +103,7 @@ pub enum Command {
 
 /// The commands as `--help` groups them.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Platform", &["up", "upgrade", "down", "stop", "start", "restart"]),
+    ("Platform", &["up", "upgrade", "down", "stop", "start", "restart", "scale"]),
     (
         "Use and observe",
         &["status", "logs", "metrics", "exec", "agent", "smoke", "doctor", "history", "support-bundle"],

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use crate::cli::global::GlobalArgs;
 use crate::cli::release::{ManifestArgs, ReleaseArgs};
+use crate::config::Config;
+use crate::config::model::{Agents, Compilers};
 use crate::config::sizing::{self, Machine, Sizing};
 use crate::config::types::SigningKey;
 use crate::desired::{self, Desired};
@@ -15,6 +17,7 @@ use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
 use crate::images::{self, Debian, DesiredImage};
 use crate::observed::{self, Observed};
+use crate::plan;
 use crate::release::source::Trust;
 use crate::release::{self, Lineage, Manifest, Release};
 use crate::report::{Report, terminal};
@@ -28,6 +31,8 @@ pub struct Context {
     pub settings: Settings,
     /// `--yes`.
     pub yes: bool,
+    /// Numbers that `scale` was asked for by this command.
+    pub scale: plan::Scale,
     choice: Choice,
     working_dir: PathBuf,
     /// The manifest that the settings name, once it was fetched.
@@ -81,6 +86,8 @@ pub struct Extra<'a> {
     pub restored: Option<&'a Restored>,
     /// The configuration comes from a backup, and may be of another machine.
     pub elsewhere: bool,
+    /// Numbers that `scale` was asked for.
+    pub scale: plan::Scale,
 }
 
 impl Context {
@@ -100,7 +107,15 @@ impl Context {
             }
         }
         let listed = OnceLock::new();
-        Ok(Context { report: report.clone(), settings, yes: global.yes, choice: choice(global), working_dir, listed })
+        Ok(Context {
+            report: report.clone(),
+            settings,
+            yes: global.yes,
+            scale: extra.scale,
+            choice: choice(global),
+            working_dir,
+            listed,
+        })
     }
 
     /// The settings that the next command without flags has.
@@ -289,10 +304,24 @@ impl Context {
     /// # Errors
     /// A machine that is too small.
     pub fn desired(&self, release: &Release, machine: Machine, observed: &Observed) -> Result<(Sizing, Desired)> {
-        let sizing = sizing::size(&self.settings.config, machine)?;
+        let config = self.scaled(observed);
+        let sizing = sizing::size(&config, machine)?;
         let database = observed.database(&release.version, &desired::next_database(release));
-        let desired = desired::build(&self.settings.config, release, &sizing, &self.origin(), &database)?;
+        let desired = desired::build(&config, release, &sizing, &self.origin(), &database)?;
         Ok((sizing, desired))
+    }
+
+    /// The configuration with the numbers that `scale` was asked for: now, else on record.
+    pub fn scaled(&self, observed: &Observed) -> Config {
+        let mut config = self.settings.config.clone();
+        let known = observed.record.as_ref().map(|r| r.scale).unwrap_or_default();
+        if let Some(count) = self.scale.compilers.or(known.compilers).and_then(Compilers::new) {
+            config.compilers.replicas = count;
+        }
+        if let Some(count) = self.scale.agents.or(known.agents).and_then(Agents::new) {
+            config.agents.replicas = count;
+        }
+        config
     }
 
     /// The release that applies: the one that was named, or that the platform runs.

@@ -21,6 +21,7 @@ mod logs;
 mod man;
 mod metrics;
 mod releases;
+mod scale;
 mod secrets;
 mod smoke;
 mod status;
@@ -47,6 +48,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Stop(args) => lifecycle::run(global, Verb::Stop, &args.services, &args.change, &report).await,
         Command::Start(args) => lifecycle::run(global, Verb::Start, &args.services, &args.change, &report).await,
         Command::Restart(args) => lifecycle::run(global, Verb::Restart, &args.services, &args.change, &report).await,
+        Command::Scale(args) => scale::run(global, args, &report).await,
         Command::Status(args) => status::run(global, args, &report).await,
         Command::Logs(args) => logs::run(global, args, &report).await,
         Command::Metrics(args) => metrics::run(global, args, &report).await,

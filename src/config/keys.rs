@@ -101,6 +101,26 @@ pub const KEYS: &[Key] = &[
         "256m",
         "Memory that PostgreSQL keeps pages in. `auto`: a quarter of its memory limit.",
     ),
+    section(
+        "compilers",
+        "Servers that compile catalogs beside the primary, behind a balancer that agents reach instead of it.",
+    ),
+    key(
+        "compilers.replicas",
+        "2",
+        "How many, from 0 to 16. It holds until `pupperware scale compilers=N` was asked for; from then on, that number does.",
+    ),
+    key(
+        "compilers.balancer",
+        "always",
+        "`auto`: there is a balancer as long as there are compilers, and the first of them moves the published port to it, for which the primary restarts. `always`: there is one from the start, and compilers come and go without a gap.",
+    ),
+    key(
+        "compilers.jruby_instances",
+        "2",
+        "How many requests each of them compiles at the same time. `auto`: one fewer than there are processors, from 1 to 4.",
+    ),
+    key("compilers.heap", "1g", "The JVM's heap of each. `auto`: 256m and another 512m for each JRuby instance."),
     section("agents", "The platform's own agents, for trying things and for proving that the platform works."),
     key("agents.replicas", "3", "How many."),
     section("puppetboard", "Puppetboard, when it is among `with`."),
@@ -220,6 +240,7 @@ pub const KEYS: &[Key] = &[
     key("images.agent", "registry.example.com/pupperware/agent:8.0.0", "The Puppet agent."),
     key("images.code", "registry.example.com/pupperware/code:8.0.0", "What deploys and checks Puppet code."),
     key("images.puppetboard", "registry.example.com/pupperware/puppetboard:8.0.0", "Puppetboard."),
+    key("images.balancer", "registry.example.com/pupperware/balancer:8.0.0", "The balancer."),
 ];
 
 /// The words about this path.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::types::{
-    Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName,
+    Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, Balancer, ByteSize, ChannelName, Count, Cpus, DnsName,
     EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, RepositoryUrl, Setting, Sha256Sum,
     SigningKey, Ttl, Window,
 };
@@ -24,6 +24,8 @@ pub type Instances = Count<1, 64>;
 pub type Pids = Count<256, 65_536>;
 /// Backups that are kept.
 pub type Kept = Count<1, 10_000>;
+/// Compilers of one platform: as many as the balancer has slots.
+pub type Compilers = Count<0, 16>;
 /// Agents of the platform.
 pub type Agents = Count<1, 50>;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub puppetdb: PuppetDb,
     /// PostgreSQL.
     pub postgres: Postgres,
+    /// Servers that compile beside the primary.
+    pub compilers: CompilerPool,
     /// The platform's own agents.
     pub agents: AgentPool,
     /// Puppetboard, where it is among `with`.
@@ -134,6 +138,29 @@ pub struct Postgres {
     pub cpus: Option<Cpus>,
     /// Memory that PostgreSQL keeps pages in.
     pub shared_buffers: Auto<BufferSize>,
+}
+
+/// Servers that compile, without a CA, behind a balancer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompilerPool {
+    /// How many, where `scale` was not asked for another number.
+    pub replicas: Compilers,
+    /// Whether there is a balancer before there are compilers.
+    pub balancer: Balancer,
+    /// JRuby instances of each.
+    pub jruby_instances: Auto<Instances>,
+    /// The JVM's heap of each.
+    pub heap: Auto<HeapSize>,
+}
+
+impl Default for CompilerPool {
+    fn default() -> Self {
+        const NONE: Compilers = match Compilers::new(0) {
+            Some(none) => none,
+            None => panic!("no compiler is in the range"),
+        };
+        CompilerPool { replicas: NONE, balancer: Balancer::Auto, jruby_instances: Auto::Auto, heap: Auto::Auto }
+    }
 }
 
 /// How many agents of our own.
@@ -268,6 +295,8 @@ pub struct Images {
     pub code: Option<ImageReference>,
     /// Puppetboard.
     pub puppetboard: Option<ImageReference>,
+    /// The balancer.
+    pub balancer: Option<ImageReference>,
 }
 
 impl Config {
@@ -292,6 +321,11 @@ impl Config {
         self.with.contains(&addon)
     }
 
+    /// True when agents come to a balancer.
+    pub fn balanced(&self) -> bool {
+        self.compilers.replicas.get() > 0 || self.compilers.balancer == Balancer::Always
+    }
+
     /// Every setting with its dotted path and its value as it would stand in the file (`null` when unset),
     /// in the order of the reference.
     pub fn values(&self) -> Vec<(&'static str, Value)> {
@@ -299,7 +333,8 @@ impl Config {
             value.map_or(Value::Null, Setting::to_json)
         }
         let Config { project, track: _, with, puppetserver: server, puppetdb: db, .. } = self;
-        let Config { postgres, agents, puppetboard: board, code, backup, releases, upgrade, images, .. } = self;
+        let Config { postgres, compilers, agents, puppetboard: board, code, backup, releases, upgrade, images, .. } =
+            self;
         let recipients: Value = backup.recipients.iter().map(Setting::to_json).collect();
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
         let path = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| json!(path.to_string_lossy()));
@@ -328,6 +363,10 @@ impl Config {
             ("postgres.memory", postgres.memory.to_json()),
             ("postgres.cpus", option(postgres.cpus.as_ref())),
             ("postgres.shared_buffers", postgres.shared_buffers.to_json()),
+            ("compilers.replicas", compilers.replicas.to_json()),
+            ("compilers.balancer", compilers.balancer.to_json()),
+            ("compilers.jruby_instances", compilers.jruby_instances.to_json()),
+            ("compilers.heap", compilers.heap.to_json()),
             ("agents.replicas", agents.replicas.to_json()),
             ("puppetboard.publish", board.publish.to_json()),
             ("puppetboard.memory", board.memory.to_json()),
@@ -357,6 +396,7 @@ impl Config {
             ("images.agent", option(images.agent.as_ref())),
             ("images.code", option(images.code.as_ref())),
             ("images.puppetboard", option(images.puppetboard.as_ref())),
+            ("images.balancer", option(images.balancer.as_ref())),
         ]
     }
 }

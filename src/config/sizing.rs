@@ -34,6 +34,10 @@ const PUPPETDB_GOOD_HEAP: u64 = 512 * MIB;
 const POSTGRES_MOST: u64 = 2048 * MIB;
 /// The most JRuby instances that we choose.
 const MOST_INSTANCES: u32 = 4;
+/// The part of a compiler's heap that does not depend on JRuby instances: it has no CA. Bytes.
+const COMPILER_BASE: u64 = 256 * MIB;
+/// The balancer's memory limit. Bytes.
+pub const BALANCER_MEMORY: u64 = 256 * MIB;
 
 /// What the engine's host has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -119,6 +123,10 @@ pub struct Sizing {
     pub puppetdb: PuppetDbSizing,
     /// PostgreSQL.
     pub postgres: PostgresSizing,
+    /// Each compiler.
+    pub compiler: ServerSizing,
+    /// How many compilers the machine's memory carries beside the other services.
+    pub most_compilers: u32,
     /// Container limit of one agent, bytes.
     pub agent_memory: Figure<u64>,
     /// What the user should know: a machine that is only just large enough.
@@ -196,11 +204,23 @@ pub fn size(config: &Config, machine: Machine) -> Result<Sizing> {
             show_size(have)
         ));
     }
+    let compiler = compiler_sizing(config, machine);
+    let taken = puppetserver.memory.value + puppetdb.memory.value + postgres.memory.value + BALANCER_MEMORY;
+    let most_compilers = u32::try_from(have.saturating_sub(taken) / compiler.memory.value).unwrap_or(u32::MAX);
+    let compilers = config.compilers.replicas.get();
+    if compilers > most_compilers {
+        warnings.push(format!(
+            "{compilers} compilers want {} each, and the machine has memory for {most_compilers} beside the other services",
+            show_size(compiler.memory.value)
+        ));
+    }
     Ok(Sizing {
         machine,
         puppetserver,
         puppetdb,
         postgres,
+        compiler,
+        most_compilers,
         agent_memory: Figure::new(AGENT_MEMORY, "enough for one Puppet run, its package manager included"),
         warnings,
     })
@@ -254,6 +274,25 @@ fn server_sizing(
         None => beside(heap.value, SERVER_OVERHEAD, "the heap"),
     };
     ServerSizing { jruby_instances: instances, heap, memory }
+}
+
+/// Every compiler is alike, however many there are: another one must not restart those that there are.
+fn compiler_sizing(config: &Config, machine: Machine) -> ServerSizing {
+    let wished = machine.cpus.saturating_sub(1).clamp(1, MOST_INSTANCES);
+    let jruby_instances = config
+        .compilers
+        .jruby_instances
+        .set()
+        .map_or_else(|| Figure::new(wished, format!("{} cores", machine.cpus)), |set| Figure::set(set.get()));
+    let heap = config.compilers.heap.set().map_or_else(
+        || {
+            let value = COMPILER_BASE + SERVER_PER_INSTANCE * u64::from(jruby_instances.value);
+            Figure::new(value, format!("256m, and 512m for each of {}", jrubies(jruby_instances.value)))
+        },
+        |set| Figure::set(set.bytes()),
+    );
+    let memory = beside(heap.value, SERVER_OVERHEAD, "the heap");
+    ServerSizing { jruby_instances, heap, memory }
 }
 
 impl PuppetDbSizing {

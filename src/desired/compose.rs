@@ -25,6 +25,10 @@ pub const SERVICES: [Source; 3] = [
 ];
 /// Puppetboard; read when it is asked for.
 pub const PUPPETBOARD: Source = ("compose/puppetboard.yaml", include_str!("../../compose/puppetboard.yaml"));
+/// The balancer; read when agents come to it.
+pub const BALANCER: Source = ("compose/balancer.yaml", include_str!("../../compose/balancer.yaml"));
+/// A compiler; read once for each replica.
+pub const COMPILER: Source = ("compose/compiler.yaml", include_str!("../../compose/compiler.yaml"));
 /// The agent; read once for each replica.
 pub const AGENT: Source = ("compose/agent.yaml", include_str!("../../compose/agent.yaml"));
 
@@ -96,13 +100,16 @@ pub struct Service {
     /// Init as process 1.
     #[serde(default)]
     pub init: bool,
+    /// Environment; never secret.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     /// Networks by key.
     #[serde(default)]
     pub networks: BTreeMap<String, ServiceNetwork>,
     /// `ADDRESS:PORT:TARGET`.
     #[serde(default)]
     pub ports: Vec<String>,
-    /// `KEY-OR-PATH:TARGET`.
+    /// `KEY-OR-PATH:TARGET`, with `:ro` where it is only read.
     #[serde(default)]
     pub volumes: Vec<String>,
     /// `PATH:OPTIONS`.

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::addons;
+use super::{addons, compilers};
 use crate::config::Config;
 use crate::config::types::Addon;
 
@@ -15,6 +15,8 @@ pub const PUPPET: u32 = 920;
 pub const PUPPETDB: u32 = 921;
 /// uid and gid of PostgreSQL in our images.
 pub const POSTGRES: u32 = 922;
+/// uid and gid of the balancer in our images.
+pub const BALANCER: u32 = 924;
 /// uid and gid of Puppetboard in our images.
 pub const PUPPETBOARD: u32 = 923;
 
@@ -128,7 +130,7 @@ pub fn of(config: &Config, database: &str) -> Credentials {
         owner,
     };
     let mut certificates = vec![
-        certificate("puppet", server_names, Layout::Puppet, "puppetserver-ssl", PUPPET),
+        certificate("puppet", server_names.clone(), Layout::Puppet, "puppetserver-ssl", PUPPET),
         certificate("puppetdb", vec!["puppetdb".into(), "localhost".into()], Layout::Flat, "puppetdb-config", PUPPETDB),
         certificate("postgres", vec!["postgres".into(), "localhost".into()], Layout::Flat, "postgres-config", POSTGRES),
     ];
@@ -153,6 +155,13 @@ pub fn of(config: &Config, database: &str) -> Credentials {
         let certname = addons::certname(config.project.as_str(), Addon::Puppetboard);
         certificates.push(certificate(&certname, vec![certname.clone()], Layout::Flat, volume, PUPPETBOARD));
         directories.push(directory(volume, ".", PUPPETBOARD, 0o750));
+    }
+    if config.balanced() {
+        // Agents know it by the server's names, and have to find them in its certificate.
+        let certname = compilers::balancer_certname(config.project.as_str());
+        let names = [vec![certname.clone()], server_names].concat();
+        certificates.push(certificate(&certname, names, Layout::Flat, compilers::BALANCER_VOLUME, BALANCER));
+        directories.push(directory(compilers::BALANCER_VOLUME, ".", BALANCER, 0o750));
     }
     if config.code.dir.is_none() {
         for path in [
@@ -217,8 +226,9 @@ impl Credentials {
     /// that come and go have volumes of their own, which tell.
     pub fn lasting(&self) -> Credentials {
         let mut lasting = self.core();
-        lasting.certificates.retain(|c| !addons::owns(&c.volume));
-        lasting.directories.retain(|d| !addons::owns(&d.volume));
+        let comes_and_goes = |volume: &str| addons::owns(volume) || volume == compilers::BALANCER_VOLUME;
+        lasting.certificates.retain(|c| !comes_and_goes(&c.volume));
+        lasting.directories.retain(|d| !comes_and_goes(&d.volume));
         lasting
     }
 
@@ -300,5 +310,6 @@ mod tests {
         assert!(credentials.ca_name.len() <= 64);
         assert!(agent_certname(project.as_str(), u32::MAX).len() <= 64);
         assert!(addons::certname(project.as_str(), Addon::Puppetboard).len() <= 64);
+        assert!(compilers::certname(project.as_str(), compilers::SLOTS).len() <= 64);
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here talks to an engine or reads a clock, so the same input always gives the same result.
 
 pub mod addons;
+pub mod compilers;
 pub mod compose;
 pub mod credentials;
 pub mod export;
@@ -29,7 +30,7 @@ use credentials::Credentials;
 use interpolate::Variables;
 
 pub use revocation::{CrlCopy, Reload};
-pub use services::{PRIMARY, Replica};
+pub use services::{BALANCER, COMPILER, PRIMARY, Replica};
 
 /// A whole platform, as it should be.
 #[derive(Debug, Clone)]
@@ -151,6 +152,16 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         let file = compose::read(source, &context.variables(1)?)?;
         replicas.extend(context.replicas(&file, 1)?);
     }
+    if config.balanced() {
+        let file = compose::read(compose::BALANCER, &context.variables(1)?)?;
+        replicas.extend(context.replicas(&file, 1)?);
+        volumes.extend(file.volumes);
+    }
+    for number in 1..=config.compilers.replicas.get() {
+        let file = compose::read(compose::COMPILER, &context.variables(number)?)?;
+        replicas.extend(context.replicas(&file, number)?);
+        volumes.extend(file.volumes);
+    }
     for number in 1..=config.agents.replicas.get() {
         let file = compose::read(compose::AGENT, &context.variables(number)?)?;
         replicas.extend(context.replicas(&file, number)?);
@@ -216,6 +227,7 @@ fn overrides(config: &Config) -> BTreeMap<String, String> {
         ("agent", &images.agent),
         ("code", &images.code),
         ("puppetboard", &images.puppetboard),
+        ("balancer", &images.balancer),
     ]
     .into_iter()
     .filter_map(|(component, image)| Some((component.to_owned(), image.as_ref()?.to_string())))
@@ -226,6 +238,16 @@ impl Desired {
     /// The replica that holds the CA.
     pub fn primary(&self) -> Option<&Replica> {
         self.replicas.iter().find(|r| r.service == PRIMARY)
+    }
+
+    /// The balancer, where there is one.
+    pub fn balancer(&self) -> Option<&Replica> {
+        self.replicas.iter().find(|r| r.service == BALANCER)
+    }
+
+    /// The compilers, by number.
+    pub fn compilers(&self) -> impl Iterator<Item = &Replica> {
+        self.replicas.iter().filter(|r| r.service == COMPILER)
     }
 
     /// The image of a component.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Desired, PRIMARY, Replica};
+use super::{BALANCER, COMPILER, Desired, PRIMARY, Replica};
 
 /// How a service takes a new list that was put into its volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -10,6 +10,8 @@ use super::{Desired, PRIMARY, Replica};
 pub enum Reload {
     /// It watches the file: nobody notices.
     Watches,
+    /// It is told to, and nobody notices.
+    Told,
     /// On SIGHUP it starts its inner services anew, within the same process: seconds without answers.
     Hangup,
     /// PostgreSQL is told to read its configuration again: connections stay.
@@ -44,9 +46,10 @@ impl Desired {
 
 fn copy(replica: &Replica) -> Option<CrlCopy> {
     let (path, reload, port) = match replica.service.as_str() {
-        PRIMARY | "compiler" => ("/var/lib/puppet/ssl/crl.pem", Reload::Watches, Some(8140)),
+        PRIMARY | COMPILER => ("/var/lib/puppet/ssl/crl.pem", Reload::Watches, Some(8140)),
         "puppetdb" => ("/etc/pupperware/ssl/crl.pem", Reload::Hangup, Some(8081)),
         "postgres" => ("/etc/pupperware/ssl/crl.pem", Reload::Database, None),
+        BALANCER => ("/etc/pupperware/ssl/crl.pem", Reload::Told, Some(8140)),
         "puppetboard" => ("/etc/pupperware/ssl/crl.pem", Reload::Unread, None),
         _ => return None,
     };

@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::compose::{self, ComposeFile, Service};
 use super::credentials::{self, Credentials};
 use super::interpolate::Variables;
-use super::{Origin, addons, hash, labels};
+use super::{Origin, addons, compilers, hash, labels};
 use crate::config::Config;
 use crate::config::model::Pids;
-use crate::config::sizing::Sizing;
+use crate::config::sizing::{BALANCER_MEMORY, Sizing};
 use crate::config::types::{Addon, Cpus};
 use crate::engine::FileEntry;
 use crate::engine::spec::{
@@ -23,6 +23,10 @@ use crate::release::Release;
 
 /// The service that holds the CA.
 pub const PRIMARY: &str = "puppetserver";
+/// The service that agents come to where there are compilers.
+pub const BALANCER: &str = "balancer";
+/// The servers without a CA behind it.
+pub const COMPILER: &str = "compiler";
 
 /// One container of a service.
 #[derive(Debug, Clone)]
@@ -81,6 +85,13 @@ pub(super) fn files(config: &Config, sizing: &Sizing) -> BTreeMap<String, Vec<Fi
     if config.has(Addon::Puppetboard) {
         files.insert("puppetboard-config".to_owned(), puppet::puppetboard::files(config));
     }
+    if config.balanced() {
+        files.insert(compilers::BALANCER_VOLUME.to_owned(), puppet::balancer::files(config, sizing));
+    }
+    for number in 1..=config.compilers.replicas.get() {
+        let certname = compilers::certname(config.project.as_str(), number);
+        files.insert(compilers::config_volume(number), puppet::server::compiler_files(config, sizing, &certname));
+    }
     files
 }
 
@@ -100,6 +111,12 @@ impl Context<'_> {
             ("PUPPETSERVER_IMAGE", image("puppetserver")?),
             ("AGENT_IMAGE", image("agent")?),
             ("PUPPETBOARD_IMAGE", image("puppetboard")?),
+            ("BALANCER_IMAGE", image("balancer")?),
+            ("BALANCER_CERTNAME", compilers::balancer_certname(&project)),
+            ("BALANCER_MEMORY", BALANCER_MEMORY.to_string()),
+            ("COMPILER_NUMBER", number.to_string()),
+            ("COMPILER_CERTNAME", compilers::certname(&project, number)),
+            ("COMPILER_MEMORY", self.sizing.compiler.memory.value.to_string()),
             ("POSTGRES_MEMORY", self.sizing.postgres.memory.value.to_string()),
             ("PUPPETDB_MEMORY", self.sizing.puppetdb.memory.value.to_string()),
             ("PUPPETSERVER_MEMORY", self.sizing.puppetserver.memory.value.to_string()),
@@ -128,17 +145,22 @@ impl Context<'_> {
         let project = self.config.project.to_string();
         let depends: Vec<String> =
             service.depends_on.iter().map(|(n, d)| format!("{n}:{}:false", d.condition)).collect();
-        let volumes: Vec<(&str, &str)> = service.volumes.iter().filter_map(|v| v.rsplit_once(':')).collect();
+        let behind = name == PRIMARY && self.config.balanced();
+        let plain = |v: &str| v.strip_suffix(":ro").map_or((v.to_owned(), false), |rest| (rest.to_owned(), true));
+        let written: Vec<(String, bool)> = service.volumes.iter().map(|v| plain(v)).collect();
+        let volumes: Vec<(&str, &str, bool)> =
+            written.iter().filter_map(|(v, ro)| v.rsplit_once(':').map(|(from, to)| (from, to, *ro))).collect();
         let is_path = |source: &str| source.starts_with('/');
         let mut spec = ContainerSpec {
             name: labels::container_name(&project, name, number),
             image: service.image.clone(),
             hostname: service.hostname.clone(),
             user: service.user.clone(),
+            environment: service.environment.clone(),
             labels: labels::service(&project, name, number, &service.hostname, &depends.join(",")),
             mounts: volumes
                 .iter()
-                .map(|(source, target)| Mount {
+                .map(|(source, target, read_only)| Mount {
                     source: if is_path(source) {
                         MountSource::Directory((*source).into())
                     } else {
@@ -146,7 +168,7 @@ impl Context<'_> {
                     },
                     target: (*target).into(),
                     // A directory that the user names is only read: deploying code is not this container's work.
-                    read_only: is_path(source),
+                    read_only: is_path(source) || *read_only,
                     labels: Labels::new(),
                 })
                 .collect(),
@@ -158,9 +180,13 @@ impl Context<'_> {
             networks: service
                 .networks
                 .iter()
-                .map(|(key, n)| Attachment { network: labels::scoped(&project, key), aliases: n.aliases.clone() })
+                .map(|(key, n)| Attachment {
+                    network: labels::scoped(&project, key),
+                    // Agents are to find the balancer by their usual name.
+                    aliases: n.aliases.iter().filter(|alias| !behind || *alias != "puppet").cloned().collect(),
+                })
                 .collect(),
-            ports: service.ports.iter().map(|p| port(p)).collect::<Result<_>>()?,
+            ports: service.ports.iter().filter(|_| !behind).map(|p| port(p)).collect::<Result<_>>()?,
             health: Some(health(&service.healthcheck)?),
             cap_drop: service.cap_drop.clone(),
             cap_add: service.cap_add.clone(),
@@ -193,7 +219,7 @@ impl Context<'_> {
             certname: service.hostname.clone(),
             hash,
             config_volume,
-            volumes: volumes.iter().filter(|(s, _)| !is_path(s)).map(|(s, _)| (*s).to_owned()).collect(),
+            volumes: volumes.iter().filter(|(s, ..)| !is_path(s)).map(|(s, ..)| (*s).to_owned()).collect(),
             networks: network_keys,
             depends_on: service.depends_on.keys().cloned().collect(),
             spec,

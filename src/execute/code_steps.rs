@@ -112,9 +112,13 @@ fn told(lines: &[String], kind: &str) -> Vec<String> {
 }
 
 /// Makes a server read its environments anew.
-pub(super) async fn flush(context: &Context, server: &str) -> Result<()> {
-    let answer =
-        ask(context, server, api::command("DELETE", "/puppet-admin-api/v1/environment-cache", None), None).await?;
+pub(super) async fn flush(context: &Context, server: &str, compiler: Option<&str>) -> Result<()> {
+    const CACHE: &str = "/puppet-admin-api/v1/environment-cache";
+    let command = compiler.map_or_else(
+        || api::command("DELETE", CACHE, None),
+        |certname| api::command_on_compiler(certname, "DELETE", CACHE),
+    );
+    let answer = ask(context, server, command, None).await?;
     if answer.ok() {
         return Ok(());
     }
@@ -144,8 +148,8 @@ pub(super) async fn undo(context: &Context, id: usize, undo: &UndoCode, error: E
     context.report.warn(format!("{}; going back to what was served before", error.what));
     let undone = async {
         switch(context, id, &undo.task).await?;
-        for server in &undo.servers {
-            flush(context, server).await?;
+        for (server, compiler) in &undo.servers {
+            flush(context, server, compiler.as_deref()).await?;
         }
         Ok::<(), Error>(())
     };

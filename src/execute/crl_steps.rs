@@ -41,6 +41,11 @@ pub(super) async fn push(context: &Context, id: usize, primary: &str, copy: &Crl
             let request = ExecRequest { container: copy.container.clone(), command, ..ExecRequest::default() };
             run(engine, &request, "PostgreSQL does not read its configuration again").await.map(|_| ())
         }
+        Reload::Told => {
+            let command = ["/usr/local/bin/pupperware-balance", "crl"].map(String::from).to_vec();
+            let request = ExecRequest { container: copy.container.clone(), command, ..ExecRequest::default() };
+            run(engine, &request, "the balancer does not read its revocation list again").await.map(|_| ())
+        }
         Reload::Hangup => hangup(context, id, copy).await,
     }
 }

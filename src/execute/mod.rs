@@ -8,6 +8,7 @@ mod ca_steps;
 pub mod cancel;
 mod code_steps;
 mod compare_steps;
+mod compiler_steps;
 mod crl_steps;
 mod death;
 mod hook_steps;

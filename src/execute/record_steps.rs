@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 use crate::error::Result;
 use crate::journal;
 use crate::observed::record::{
-    BackedUp, Deployed, Issued, Lock, LockedImage, Phase, Proof, Record, Restoring, Upgraded, Upgrading,
+    BackedUp, Deployed, Issued, Lock, LockedImage, Phase, Proof, Record, Restoring, Scaled, Upgraded, Upgrading,
 };
 use crate::observed::{self, Observed};
 use crate::plan::Running;
@@ -48,6 +48,15 @@ pub(super) async fn deployed(context: &Context, url: &str, volume: &str) -> Resu
     let mut record = next(context, &observed);
     let made = observed.volumes.get(volume).and_then(|v| labels::made(&v.labels)).unwrap_or_default();
     record.code = Some(Deployed { url: url.to_owned(), volume: made.to_owned() });
+    replace(context, &observed, &record).await
+}
+
+/// Remembers how many of what was asked for; what was not named stays.
+pub(super) async fn scaled(context: &Context, compilers: Option<u32>, agents: Option<u32>) -> Result<()> {
+    let observed = observed::snapshot(&context.engine, &context.project, &[]).await?;
+    let mut record = unchanged(context, &observed);
+    let known = record.scale;
+    record.scale = Scaled { compilers: compilers.or(known.compilers), agents: agents.or(known.agents) };
     replace(context, &observed, &record).await
 }
 

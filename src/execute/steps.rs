@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Context, backup_steps, ca_steps, code_steps, compare_steps, crl_steps, ends_container, hook_steps, image_steps,
-    node_steps, prove, record_steps, restore_steps, secret_steps, upgrade_steps, wait,
+    Context, backup_steps, ca_steps, code_steps, compare_steps, compiler_steps, crl_steps, ends_container, hook_steps,
+    image_steps, node_steps, prove, record_steps, restore_steps, secret_steps, upgrade_steps, wait,
 };
 use crate::desired::labels;
 use crate::engine::found::FoundNetwork;
@@ -87,7 +87,17 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         }
         Action::SwitchCode { task } => return code_steps::switch(context, id, task).await,
         Action::CheckCode { task, seconds } => return code_steps::check(context, id, task, *seconds).await,
-        Action::FlushEnvironments { server } => code_steps::flush(context, server).await?,
+        Action::FlushEnvironments { server, compiler } => {
+            code_steps::flush(context, server, compiler.as_deref()).await?;
+        }
+        Action::EnrolCompilers { primary, certnames, task, request } => {
+            return compiler_steps::enrol(context, primary, certnames, task, request).await;
+        }
+        Action::Balance { balancer, members } => compiler_steps::balance(context, balancer, members).await?,
+        Action::DrainCompiler { balancer, certname, seconds } => {
+            compiler_steps::drain(context, balancer, certname, *seconds).await?;
+        }
+        Action::RecordScale { compilers, agents } => record_steps::scaled(context, *compilers, *agents).await?,
         Action::CompileCatalog { server, certname, environment, undo } => {
             let compiled = code_steps::compile(context, server, certname, environment).await;
             return match (compiled, undo) {

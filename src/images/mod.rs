@@ -26,8 +26,8 @@ pub const PACKAGES_LABEL: &str = "dev.pupperware.packages";
 pub const PACKAGES_FILE: &str = "/usr/share/pupperware/packages";
 
 /// Components in the order in which they are built: each after its [`parent`].
-pub const COMPONENTS: [&str; 9] =
-    ["base", "provision", "jre", "postgres", "puppetdb", "puppetserver", "agent", "code", "puppetboard"];
+pub const COMPONENTS: [&str; 10] =
+    ["base", "provision", "jre", "postgres", "puppetdb", "puppetserver", "agent", "code", "puppetboard", "balancer"];
 
 /// The component that a component's image is built on; none for `base`, which stands on Debian.
 pub fn parent(component: &str) -> Option<&'static str> {

@@ -54,6 +54,9 @@ pub struct Record {
     /// Data that is being put back; while it is here, it is not all back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restoring: Option<Restoring>,
+    /// How many compilers and agents `scale` was asked for; where it was not, the configuration says.
+    #[serde(default, skip_serializing_if = "Scaled::is_unset")]
+    pub scale: Scaled,
     /// An upgrade that is under way; until it is over, `release` is the one of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrading: Option<Upgrading>,
@@ -63,6 +66,23 @@ pub struct Record {
     /// The last upgrade, while there is a way back from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgraded: Option<Upgraded>,
+}
+
+/// Numbers that `scale` was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scaled {
+    /// Compilers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compilers: Option<u32>,
+    /// Agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<u32>,
+}
+
+impl Scaled {
+    fn is_unset(&self) -> bool {
+        *self == Scaled::default()
+    }
 }
 
 /// What every format of the record has.
@@ -212,6 +232,7 @@ impl Record {
             rotated: previous.map(|r| r.rotated.clone()).unwrap_or_default(),
             backup: previous.and_then(|r| r.backup.clone()),
             restoring: previous.and_then(|r| r.restoring.clone()),
+            scale: previous.map(|r| r.scale).unwrap_or_default(),
             upgrading: previous.and_then(|r| r.upgrading.clone()),
             lock: previous.and_then(|r| r.lock.clone()),
             upgraded: previous.and_then(|r| r.upgraded.clone()),

@@ -23,8 +23,8 @@ use crate::release::Release;
 pub struct UndoCode {
     /// The container that serves what was served before.
     pub task: ContainerSpec,
-    /// Servers that must forget what they compiled.
-    pub servers: Vec<String>,
+    /// Servers that must forget what they compiled, each with its certname where it is a compiler.
+    pub servers: Vec<(String, Option<String>)>,
 }
 
 /// What a step does. Each is idempotent: done twice, it does no harm.
@@ -288,6 +288,43 @@ pub enum Action {
     FlushEnvironments {
         /// The server's container.
         server: String,
+        /// A compiler's certname; the primary has none here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        compiler: Option<String>,
+    },
+    /// Give compilers all that they need before they start: keys, certificates of the CA that serves, whom they trust.
+    EnrolCompilers {
+        /// The primary's container.
+        primary: String,
+        /// Certnames.
+        certnames: Vec<String>,
+        /// The container that makes keys and puts things into their places.
+        task: Box<ContainerSpec>,
+        /// What `pupperware-provision` is asked for in it.
+        request: String,
+    },
+    /// Tell the balancer that exactly these compilers take requests.
+    Balance {
+        /// The balancer's container.
+        balancer: String,
+        /// Certnames.
+        members: Vec<String>,
+    },
+    /// Let a compiler finish what it has, and give it nothing new.
+    DrainCompiler {
+        /// The balancer's container.
+        balancer: String,
+        /// The compiler's certname.
+        certname: String,
+        /// How long that may take; afterwards it goes nevertheless.
+        seconds: u32,
+    },
+    /// Remember how many of what was asked for.
+    RecordScale {
+        /// Compilers, where they were named.
+        compilers: Option<u32>,
+        /// Agents, where they were named.
+        agents: Option<u32>,
     },
     /// Compile a node's catalog; it is neither applied nor kept.
     CompileCatalog {

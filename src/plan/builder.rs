@@ -79,7 +79,9 @@ fn subject(action: &Action) -> String {
         | Action::RecordRetired { certname, .. }
         | Action::PlaceToken { certname, .. } => certname.clone(),
         Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => copy.container.clone(),
-        Action::FlushEnvironments { server } => server.clone(),
+        Action::FlushEnvironments { server, .. } => server.clone(),
+        Action::Balance { balancer, .. } => balancer.clone(),
+        Action::DrainCompiler { certname, .. } => certname.clone(),
         Action::RecordRotation { secret, .. } | Action::RenewSecret { secret, .. } => secret.clone(),
         Action::SetPassword { postgres } | Action::VerifyInventory { postgres, .. } => postgres.clone(),
         Action::MakeBase { .. }
@@ -97,6 +99,8 @@ fn subject(action: &Action) -> String {
         | Action::CompileCatalog { .. }
         | Action::CompareCatalogs { .. }
         | Action::RecordCode { .. }
+        | Action::EnrolCompilers { .. }
+        | Action::RecordScale { .. }
         | Action::RecordProof { .. }
         | Action::WriteBackup { .. }
         | Action::RecordBackup { .. }

@@ -8,7 +8,7 @@ use super::images::get_image;
 use super::unfinished;
 use super::{Action, Plan, UndoCode, lifecycle};
 use crate::config::model::ControlRepo;
-use crate::desired::{CodeSource, Desired, PRIMARY, labels};
+use crate::desired::{COMPILER, CodeSource, Desired, PRIMARY, labels};
 use crate::engine::spec::{Attachment, ContainerSpec, Labels, Mount, MountSource};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
@@ -38,7 +38,7 @@ pub fn deploy(desired: &Desired, observed: &Observed, environments: &[String], n
     flush_all(&mut plan, observed, switched);
     let mut needs = [vec![switched], plan.all("flush_environments")].concat();
     if let Some(certname) = node {
-        let servers = servers(observed).cloned().collect();
+        let servers = servers(observed).map(|(name, c)| (name.clone(), compiler(c).map(ToOwned::to_owned))).collect();
         let undo = UndoCode { task: task(desired, &["undo"], false), servers };
         needs.extend(compile(&mut plan, observed, environments, certname, &needs, Some(&undo))?);
     }
@@ -96,7 +96,8 @@ fn compile(
     needs: &[usize],
     undo: Option<&UndoCode>,
 ) -> Result<Option<usize>> {
-    let Some(server) = servers(observed).next() else {
+    let primary = servers(observed).find(|(_, c)| c.label(labels::SERVICE) == PRIMARY);
+    let Some((server, _)) = primary else {
         return Err(Error::failed("no Puppet Server runs, so nothing compiles")
             .hint("start the platform with `pupperware start`, or leave `--node` out"));
     };
@@ -158,22 +159,27 @@ pub(super) fn reachable(desired: &Desired, observed: &Observed) -> bool {
 }
 
 /// Flushes the environments of a server.
-pub(super) fn flush(plan: &mut Builder, server: &str, needs: Vec<usize>) {
-    let action = Action::FlushEnvironments { server: server.to_owned() };
+pub(super) fn flush(plan: &mut Builder, server: &str, compiler: Option<&str>, needs: Vec<usize>) {
+    let action = Action::FlushEnvironments { server: server.to_owned(), compiler: compiler.map(ToOwned::to_owned) };
     plan.add(action, "it may keep what was served before", needs);
 }
 
 /// Flushes the environments of every server that runs.
 fn flush_all(plan: &mut Builder, observed: &Observed, switched: usize) {
-    for server in servers(observed) {
-        flush(plan, server, vec![switched]);
+    for (server, container) in servers(observed) {
+        flush(plan, server, compiler(container), vec![switched]);
     }
 }
 
+/// A compiler's certname; the primary is asked without one.
+fn compiler(container: &Container) -> Option<&str> {
+    (container.label(labels::SERVICE) == COMPILER).then(|| container.label(labels::CERTNAME))
+}
+
 /// Servers that run, the primary and its compilers.
-fn servers(observed: &Observed) -> impl Iterator<Item = &String> {
-    let serves = |c: &Container| [PRIMARY, "compiler"].contains(&c.label(labels::SERVICE)) && c.running();
-    observed.services().filter(move |(_, c)| serves(c)).map(|(name, _)| name)
+fn servers(observed: &Observed) -> impl Iterator<Item = (&String, &Container)> {
+    let serves = |c: &Container| [PRIMARY, COMPILER].contains(&c.label(labels::SERVICE)) && c.running();
+    observed.services().filter(move |(_, c)| serves(c))
 }
 
 /// The image, and no leftovers.

@@ -6,8 +6,8 @@ use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{get_image, image_step, images_needed};
 use super::issue::{self, Issue, Issued, credentials};
-use super::{Action, Plan, Running, ca, code, lifecycle, retire, rotate};
-use crate::desired::{CrlCopy, Desired, PRIMARY, Replica, labels};
+use super::{Action, Plan, Running, ca, code, compilers, lifecycle, retire, rotate};
+use crate::desired::{BALANCER, COMPILER, CrlCopy, Desired, PRIMARY, Replica, labels};
 use crate::engine::found::FoundPort;
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
@@ -26,6 +26,31 @@ pub fn reconcile(desired: &Desired, observed: &Observed) -> Result<Plan> {
 /// # Errors
 /// As [`reconcile`].
 pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Result<Plan> {
+    converge(desired, observed, again, None)
+}
+
+/// How many of what a platform is to have from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scale {
+    /// Compilers; as many as before when unset.
+    pub compilers: Option<u32>,
+    /// Agents; as many as before when unset.
+    pub agents: Option<u32>,
+}
+
+/// The plan of [`reconcile`] for a platform of other numbers, which are remembered first: whoever comes after an
+/// interruption goes on with them. `desired` has them already.
+///
+/// # Errors
+/// As [`reconcile`].
+pub fn scale(desired: &Desired, observed: &Observed, scale: Scale) -> Result<Plan> {
+    let known = observed.record.as_ref().map(|r| r.scale).unwrap_or_default();
+    let news = |asked: Option<u32>, known: Option<u32>| asked.is_some() && asked != known;
+    let news = news(scale.compilers, known.compilers) || news(scale.agents, known.agents);
+    converge(desired, observed, &[], news.then_some(scale))
+}
+
+fn converge(desired: &Desired, observed: &Observed, again: &[String], scale: Option<Scale>) -> Result<Plan> {
     super::unfinished::refuse(observed)?;
     refuse_lost_ca(desired, observed)?;
     let rotation = rotate::interrupted(desired, observed);
@@ -34,10 +59,14 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
     if rotation.is_some() {
         rotate::restart_clients(&mut fates);
     }
+    compilers::restart_where_balancer_is_new(desired, observed, again, &mut fates);
     refuse_taken_ports(observed, &fates)?;
     refuse_other_networks(desired, observed)?;
 
     let mut plan = Builder::default();
+    let remembered = scale.map(|Scale { compilers, agents }| {
+        plan.add(Action::RecordScale { compilers, agents }, "whoever goes on after this has to know", vec![])
+    });
     // Where nothing else is to be issued or made first, code comes before the old server goes: a deployment that fails
     // leaves the platform as it was.
     lifecycle::remove_tasks(&mut plan, observed);
@@ -65,9 +94,17 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
         issue::record(&mut plan, desired, vec![*step]);
     }
     let deployed = early.or_else(|| deployment(&mut plan, desired, observed));
-    for (replica, fate) in &fates {
+    for (replica, fate) in fates.iter().filter(|(r, _)| r.service != COMPILER) {
         let code = deployed.filter(|_| replica.service == PRIMARY);
         service(&mut plan, desired, observed, replica, fate, issued.as_ref(), code);
+    }
+    compilers::bring_up(&mut plan, desired, observed, &fates);
+    if let Some(switched) = deployed {
+        for compiler in desired.compilers() {
+            let ready = plan.find("wait_ready", &compiler.spec.name);
+            let needs = [switched].into_iter().chain(ready).collect();
+            code::flush(&mut plan, &compiler.spec.name, Some(&compiler.certname), needs);
+        }
     }
     if let (Some((repo, _)), Some(switched)) = (&due, deployed) {
         let needs = [vec![switched], plan.all("flush_environments")].concat();
@@ -87,7 +124,11 @@ pub fn reissue(desired: &Desired, observed: &Observed, again: &[String]) -> Resu
         rotate::finish(&mut plan, secret);
     }
     if plan.len() > 0 || !observed.proved() {
+        compilers::settle(&mut plan, desired);
         prove(&mut plan, desired);
+    }
+    if let Some(remembered) = remembered {
+        plan.need(remembered + 1.., remembered);
     }
     Ok(plan.finish())
 }
@@ -165,7 +206,10 @@ fn refuse_other_networks(desired: &Desired, observed: &Observed) -> Result<()> {
 ///
 /// The server goes only after the code that its successor is to serve is there.
 fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)], code: Option<usize>) {
-    for (name, container) in &observed.containers {
+    // A balancer that goes does so when all compilers have left it.
+    let mut all: Vec<(&String, &Container)> = observed.containers.iter().collect();
+    all.sort_by_key(|(_, c)| c.label(labels::SERVICE) == BALANCER);
+    for (name, container) in all {
         match container.label(labels::ROLE) {
             "smoke" => {
                 plan.add(
@@ -177,12 +221,21 @@ fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&
             "service" if desired.container(name).is_none() => {
                 let service = container.label(labels::SERVICE).to_owned();
                 let grace = lifecycle::grace(&service);
-                remove(plan, name, &service, container, grace, "not part of the platform any more", None);
+                let cause = "not part of the platform any more";
+                let left = match service.as_str() {
+                    BALANCER => plan.all("drain_compiler").last().copied(),
+                    _ => compilers::leave(plan, observed, container, cause),
+                };
+                remove(plan, name, &service, container, grace, cause, left);
             }
             _ => {}
         }
     }
+    let one_by_one = compilers::one_by_one(desired, observed, fates);
     for (replica, fate) in fates {
+        if one_by_one && replica.service == COMPILER {
+            continue;
+        }
         if let (Fate::Recreate(cause), Some(container)) = (fate, observed.containers.get(&replica.spec.name)) {
             let grace = replica.spec.stop_grace_seconds;
             let after = code.filter(|_| replica.service == PRIMARY);
@@ -287,14 +340,14 @@ fn service(
         }
         (Fate::Keep, None) => {
             if let Some(code) = code {
-                code::flush(plan, name, vec![code]);
+                code::flush(plan, name, None, vec![code]);
             }
         }
         (Fate::Wait(cause), None) => {
             // Started beside an issuing that was killed, it may wait for what is issued now.
             let ready = wait(plan, replica, cause, issued.map(|i| i.step).into_iter().collect());
             if let Some(code) = code {
-                code::flush(plan, name, vec![code, ready]);
+                code::flush(plan, name, None, vec![code, ready]);
             }
         }
         (Fate::Start(cause), _) => start(plan, cause, issued.map(|i| i.step).into_iter().collect()),
@@ -306,6 +359,12 @@ fn service(
         (Fate::Create(cause) | Fate::Recreate(cause), _) => {
             let mut needs: Vec<usize> = issued.filter(|i| !i.first).map(|i| i.step).into_iter().collect();
             needs.extend(plan.find("remove_container", name));
+            if [PRIMARY, BALANCER].contains(&replica.service.as_str()) {
+                // Either has the published port and the name that agents use: the other has to have left them.
+                let other = if replica.service == PRIMARY { BALANCER } else { PRIMARY };
+                let other = labels::container_name(&desired.project, other, 1);
+                needs.extend(plan.find("remove_container", &other));
+            }
             needs.extend(replica.volumes.iter().filter_map(|key| plan.find("create_volume", key)));
             needs.extend(replica.spec.networks.iter().filter_map(|n| plan.find("create_network", &n.network)));
             needs.extend(image_step(plan, &replica.component));
@@ -349,6 +408,8 @@ pub(super) fn prove(plan: &mut Builder, desired: &Desired) {
     needs.extend(plan.all("record_rotation"));
     needs.extend(plan.all("remove_container"));
     needs.extend(plan.all("push_crl"));
+    needs.extend(plan.all("balance"));
+    needs.extend(plan.all("deactivate_node"));
     needs.extend(plan.all("remove_network"));
     needs.extend(plan.all("remove_volume"));
     let action = Action::Prove {

@@ -44,6 +44,10 @@ impl Action {
             Action::SwitchCode { .. } => "switch_code",
             Action::CheckCode { .. } => "check_code",
             Action::FlushEnvironments { .. } => "flush_environments",
+            Action::EnrolCompilers { .. } => "enrol_compilers",
+            Action::Balance { .. } => "balance",
+            Action::DrainCompiler { .. } => "drain_compiler",
+            Action::RecordScale { .. } => "record_scale",
             Action::CompileCatalog { .. } => "compile_catalog",
             Action::CompareCatalogs { .. } => "compare_catalogs",
             Action::RecordCode { .. } => "record_code",
@@ -125,7 +129,18 @@ impl Action {
             Action::PlaceToken { certname, .. } => format!("token for {certname}"),
             Action::DeactivateNode { certname, .. } => format!("node {certname}"),
             Action::StageCode { .. } | Action::SwitchCode { .. } | Action::CheckCode { .. } => "code".into(),
-            Action::FlushEnvironments { server } => format!("container {server}"),
+            Action::FlushEnvironments { server, .. } => format!("container {server}"),
+            Action::EnrolCompilers { certnames, .. } => format!("compilers {}", certnames.join(", ")),
+            Action::Balance { balancer, members } => match members.as_slice() {
+                [] => format!("container {balancer}: no compiler"),
+                members => format!("container {balancer}: {}", members.join(", ")),
+            },
+            Action::DrainCompiler { certname, .. } => format!("compiler {certname}"),
+            Action::RecordScale { compilers, agents } => {
+                let named = [("compilers", compilers), ("agents", agents)];
+                let named = named.iter().filter_map(|(what, n)| Some(format!("{what}={}", (*n).as_ref()?)));
+                format!("scale {}", named.collect::<Vec<_>>().join(" "))
+            }
             Action::CompileCatalog { certname, environment, .. } => format!("catalog {certname} in {environment}"),
             Action::CompareCatalogs { .. } => "catalogs of all nodes".into(),
             Action::RecordProof { .. }
@@ -149,10 +164,12 @@ impl Action {
             | Action::RevokeCertificate { .. }
             | Action::RemoveCertificate { .. }
             | Action::WithdrawTokens { .. }
+            | Action::DrainCompiler { .. }
             | Action::DeactivateNode { .. } => Stage::Clear,
             Action::CreateNetwork { .. } | Action::CreateVolume { .. } => Stage::Foundation,
             Action::PlaceFiles { .. }
             | Action::IssueCredentials { .. }
+            | Action::EnrolCompilers { .. }
             | Action::RecordIssued { .. }
             | Action::SignCertificate { .. }
             | Action::PushCrl { .. }
@@ -163,9 +180,10 @@ impl Action {
             | Action::MakeKeyPair { .. }
             | Action::ImportCa { .. }
             | Action::SetPassword { .. } => Stage::Credentials,
-            Action::CreateContainer { .. } | Action::StartContainer { .. } | Action::WaitReady { .. } => {
-                Stage::Services
-            }
+            Action::CreateContainer { .. }
+            | Action::StartContainer { .. }
+            | Action::WaitReady { .. }
+            | Action::Balance { .. } => Stage::Services,
             Action::Prove { .. }
             | Action::RunAgent { .. }
             | Action::VerifyRefusal { .. }
@@ -187,6 +205,7 @@ impl Action {
             | Action::RecordRetired { .. }
             | Action::RecordProof { .. }
             | Action::RecordCode { .. }
+            | Action::RecordScale { .. }
             | Action::RecordBackup { .. }
             | Action::RecordVerification { .. } => Stage::Record,
             Action::WriteBackup { .. } => Stage::Backup,
@@ -219,6 +238,7 @@ impl Action {
             Action::RecordIssued { .. }
                 | Action::RecordRetired { .. }
                 | Action::RecordCode { .. }
+                | Action::RecordScale { .. }
                 | Action::RecordRotation { .. }
                 | Action::RecordProof { .. }
                 | Action::RecordBackup { .. }

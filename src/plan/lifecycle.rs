@@ -1,15 +1,15 @@
 //! `stop`, `start`, `restart`, `down`: plans that need no desired state, only what exists. Pure.
 
 use super::builder::Builder;
-use super::{Action, Plan};
+use super::{Action, Plan, compilers};
 use crate::cli::service::ServiceRef;
-use crate::desired::labels;
+use crate::desired::{COMPILER, labels};
 use crate::engine::found::ContainerState;
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
 
 /// Services in the order in which they may stop; each needs those after it.
-const STOP_ORDER: [&str; 5] = ["agent", "puppetboard", "puppetserver", "puppetdb", "postgres"];
+const STOP_ORDER: [&str; 7] = ["agent", "puppetboard", "balancer", "compiler", "puppetserver", "puppetdb", "postgres"];
 
 /// Seconds until a container is killed. PostgreSQL gets longer, to write its checkpoint.
 pub(super) fn grace(service: &str) -> u32 {
@@ -146,8 +146,14 @@ pub fn restart(observed: &Observed, services: &[ServiceRef]) -> Result<Plan> {
         );
     }
     let mut plan = Builder::default();
+    // Compilers that all serve restart one after the other, where a balancer goes on that they can leave.
+    let is_compiler = |c: &Container| c.label(labels::SERVICE) == COMPILER && c.running();
+    let stays = compilers::running_balancer(observed).filter(|b| !containers.iter().any(|(name, _)| *name == b));
+    let (rolling, containers): (Vec<_>, Vec<_>) =
+        containers.into_iter().partition(|(_, c)| stays.is_some() && is_compiler(c));
     stop_steps(&mut plan, &containers, "asked to restart");
     let needs = [remove_tasks(&mut plan, observed), plan.all("stop_container")].concat();
+    compilers::restart(&mut plan, observed, &rolling, &needs);
     for (name, container) in containers {
         start_steps(&mut plan, name, container, "asked to restart", needs.clone());
     }

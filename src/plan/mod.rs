@@ -8,6 +8,7 @@ pub mod backup;
 mod builder;
 pub mod ca;
 pub mod code;
+mod compilers;
 mod converge;
 mod describe;
 mod fate;
@@ -30,7 +31,7 @@ use crate::report::event::Stage;
 
 pub use action::{Action, Running, UndoCode};
 pub use backup::backup;
-pub use converge::{reconcile, reissue};
+pub use converge::{Scale, reconcile, reissue, scale};
 pub use images::images;
 pub use import::{Import, import};
 pub use lifecycle::{chosen, down, not_our_network, restart, start, stop};

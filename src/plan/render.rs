@@ -74,6 +74,10 @@ pub(super) fn verb(kind: &str) -> &str {
         "flush_environments" => "flush the environments of",
         "compile_catalog" => "compile",
         "compare_catalogs" => "compile and compare",
+        "enrol_compilers" => "give keys and certificates to",
+        "balance" => "send requests through",
+        "drain_compiler" => "let finish",
+        "record_scale" => "remember",
         "record_issued"
         | "record_proof"
         | "record_code"

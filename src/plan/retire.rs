@@ -1,37 +1,91 @@
-//! What is left of a service that is not part of the platform any more: its certificate, volume and network. Pure.
+//! What is left of a service that is not part of the platform any more: its certificate, volumes and network, and what
+//! PuppetDB knows of it. Pure.
 //!
 //! Its container goes in `converge`, with whatever else is not wanted.
 
 use super::builder::Builder;
 use super::{Action, ca};
-use crate::desired::{Desired, addons, labels};
+use crate::desired::{COMPILER, Desired, addons, compilers, labels};
 use crate::observed::Observed;
+
+/// Somebody who is gone.
+struct Gone {
+    /// What it was.
+    what: String,
+    /// Its certname.
+    certname: String,
+    /// Keys of its volumes; as long as the last of them is there, an interrupted run is taken up.
+    volumes: Vec<String>,
+    /// Agents and servers are nodes in PuppetDB.
+    node: bool,
+}
+
+/// Who is gone, and was not cleared away yet.
+fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
+    let project = &desired.project;
+    let there = |key: &str| observed.volumes.contains_key(&labels::scoped(project, key));
+    let addons = desired.absent.iter().map(|addon| Gone {
+        what: addon.to_string(),
+        certname: addons::certname(project, *addon),
+        volumes: vec![addons::parts(*addon).volume.to_owned()],
+        node: false,
+    });
+    let mut numbers: Vec<u32> = observed
+        .volumes
+        .values()
+        .filter_map(|v| compilers::number_of(v.labels.get(labels::KEY)?))
+        .filter(|n| !desired.compilers().any(|r| r.number == *n))
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let compilers = numbers.into_iter().map(|number| Gone {
+        what: format!("{COMPILER} {number}"),
+        certname: compilers::certname(project, number),
+        volumes: vec![compilers::config_volume(number), compilers::ssl_volume(number)],
+        node: true,
+    });
+    let balancer = desired.balancer().is_none().then(|| Gone {
+        what: "the balancer".into(),
+        certname: compilers::balancer_certname(project),
+        volumes: vec![compilers::BALANCER_VOLUME.to_owned()],
+        node: false,
+    });
+    let mut all: Vec<Gone> = addons.chain(compilers).chain(balancer).collect();
+    all.retain(|gone| gone.volumes.iter().any(|key| there(key)));
+    all
+}
 
 /// Steps that revoke the certificate, make the CA and the record forget it, and remove the volume with the key. All that
 /// starts in the plan must be in it already.
 pub(super) fn retire(plan: &mut Builder, desired: &Desired, observed: &Observed) {
     let Some(primary) = desired.primary().map(|r| r.spec.name.clone()) else { return };
-    for addon in &desired.absent {
-        let volume = addons::parts(*addon).volume;
-        let name = labels::scoped(&desired.project, volume);
-        if !observed.volumes.contains_key(&name) {
-            continue;
-        }
-        let cause = format!("{addon} is not part of the platform any more");
-        let certname = addons::certname(&desired.project, *addon);
+    let puppetdb = desired.replicas.iter().find(|r| r.service == "puppetdb").map(|r| r.spec.name.clone());
+    for Gone { what, certname, volumes, node } in gone(desired, observed) {
+        let cause = format!("{what} is not part of the platform any more");
         // Only a CA that serves can revoke, and one list is pushed after the other.
         let before = ["wait_ready", "record_issued", "push_crl"].map(|kind| plan.all(kind)).concat();
         // First: were this run killed later, and the service asked for again, it would be taken for certified.
-        let action = Action::RecordRetired { certname: certname.clone(), volume: volume.to_owned() };
+        let volume = volumes.last().cloned().unwrap_or_default();
+        let action = Action::RecordRetired { certname: certname.clone(), volume };
         let forgotten = plan.add(action, cause.as_str(), before);
         let action = Action::RevokeCertificate { primary: primary.clone(), certname: certname.clone() };
         let revoked = plan.add(action, cause.as_str(), vec![forgotten]);
         ca::push(plan, desired, &ca::without_pause(desired.crl_copies()), &cause, &[revoked]);
-        let action = Action::RemoveCertificate { primary: primary.clone(), certname };
-        let cleaned = plan.add(action, cause.as_str(), plan.all("push_crl"));
+        let action = Action::RemoveCertificate { primary: primary.clone(), certname: certname.clone() };
+        let mut done = vec![plan.add(action, cause.as_str(), plan.all("push_crl"))];
+        if let (true, Some(puppetdb)) = (node, &puppetdb) {
+            let action = Action::DeactivateNode { puppetdb: puppetdb.clone(), certname };
+            done.push(plan.add(action, cause.as_str(), vec![forgotten]));
+        }
         // Last: as long as the volume is there, an interrupted run is taken up.
-        let needs = [plan.all("remove_container"), vec![cleaned]].concat();
-        plan.add(Action::RemoveVolume { key: volume.to_owned(), name, throw_away: true }, cause, needs);
+        for key in volumes {
+            let name = labels::scoped(&desired.project, &key);
+            if observed.volumes.contains_key(&name) {
+                let needs = [plan.all("remove_container"), done.clone()].concat();
+                let action = Action::RemoveVolume { key, name, throw_away: true };
+                done.push(plan.add(action, cause.as_str(), needs));
+            }
+        }
     }
     networks(plan, desired, observed);
 }

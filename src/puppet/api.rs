@@ -44,6 +44,19 @@ pub fn command(method: &str, path: &str, body: Option<&str>) -> Vec<String> {
     words
 }
 
+/// The same for a compiler, asked in its own container: by its own certificate, with which it lets itself in, on behalf of
+/// the primary, whose certificate (not the key) it has.
+pub fn command_on_compiler(certname: &str, method: &str, path: &str) -> Vec<String> {
+    const SCRIPT: &str = "set -eu; ssl=/var/lib/puppet/ssl; \
+        shown=$(openssl x509 -in \"$ssl/primary.pem\" -outform der | base64 -w 0 | sed 's/+/%2B/g; s|/|%2F|g; s/=/%3D/g'); \
+        exec curl -sS --max-time 300 --resolve \"$1:8140:127.0.0.1\" -X \"$2\" --cacert \"$ssl/certs/ca.pem\" \
+        --cert \"$ssl/certs/$1.pem\" --key \"$ssl/private_keys/$1.pem\" \
+        -H 'X-Client-Verify: SUCCESS' -H 'X-Client-DN: CN=puppet' \
+        -H \"X-Client-Cert: -----BEGIN%20CERTIFICATE-----%0A$shown%0A-----END%20CERTIFICATE-----%0A\" \
+        -w '\n%{http_code}' \"https://$1:8140$3\"";
+    ["sh", "-c", SCRIPT, "sh", certname, method, path].map(String::from).to_vec()
+}
+
 /// The command that asks a service for its status with a certificate that should be refused: `files` and `.pem` is the
 /// certificate, `.key` its key. The service is known by `name` and reached in `container`.
 pub fn as_canary(name: &str, port: u16, container: &str, files: &str) -> Vec<String> {

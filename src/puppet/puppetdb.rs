@@ -6,8 +6,8 @@ use super::{directory, file, megabytes, metrics};
 use crate::config::Config;
 use crate::config::sizing::Sizing;
 use crate::config::types::Addon;
-use crate::desired::addons;
 use crate::desired::credentials::PUPPETDB as OWNER;
+use crate::desired::{addons, compilers};
 use crate::engine::FileEntry;
 use crate::error::{Error, Result};
 
@@ -39,11 +39,14 @@ certificate-allowlist = /etc/pupperware/certificate-allowlist
 /// is not enough: every agent has one, and facts, catalogs and reports tell much about other nodes.
 const ALLOWED: [&str; 2] = ["puppet", "puppetdb"];
 
-/// One name a line; Puppetboard's as long as it is part of the platform.
+/// One name a line; Puppetboard's as long as it is part of the platform. Where there may be compilers, all that there can
+/// be: another one must not restart PuppetDB.
 fn allowed(config: &Config) -> String {
     let board = config.has(Addon::Puppetboard);
     let board = board.then(|| addons::certname(config.project.as_str(), Addon::Puppetboard));
-    ALLOWED.map(String::from).into_iter().chain(board).map(|name| format!("{name}\n")).collect()
+    let slots = if config.balanced() { compilers::SLOTS } else { 0 };
+    let compilers = (1..=slots).map(|number| compilers::certname(config.project.as_str(), number));
+    ALLOWED.map(String::from).into_iter().chain(board).chain(compilers).map(|name| format!("{name}\n")).collect()
 }
 
 /// Where the certificate is in the container.

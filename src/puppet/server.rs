@@ -16,8 +16,8 @@ pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
         file("puppetdb.conf", PUPPETDB_CONF.to_owned(), OWNER),
         file("routes.yaml", ROUTES.to_owned(), OWNER),
         file("conf.d/webserver.conf", WEBSERVER.to_owned(), OWNER),
-        file("conf.d/puppetserver.conf", puppetserver_conf(sizing), OWNER),
-        file("jvm.options", jvm_options(sizing), OWNER),
+        file("conf.d/puppetserver.conf", puppetserver_conf(sizing.puppetserver.jruby_instances.value), OWNER),
+        file("jvm.options", jvm_options(sizing.puppetserver.heap.value), OWNER),
         file("autosign.globs", autosign_globs(&config.puppetserver.autosign), OWNER),
     ];
     if let Some(program) = policy(config) {
@@ -42,6 +42,80 @@ csr=$(cat)
 if printf '%s\\n' \"$csr\" | /usr/local/bin/pupperware-autosign \"$1\"; then exit 0; fi
 printf '%s\\n' \"$csr\" | timeout 60 /etc/pupperware/autosign.policy \"$1\"
 ";
+
+/// Files of a compiler's configuration volume. It has no CA, and answers nobody but the balancer.
+pub fn compiler_files(config: &Config, sizing: &Sizing, certname: &str) -> Vec<FileEntry> {
+    let ssl = "/var/lib/puppet/ssl";
+    let curl = format!("cert = {ssl}/certs/{certname}.pem\nkey = {ssl}/private_keys/{certname}.pem\n");
+    vec![
+        directory(".", OWNER, 0o755),
+        directory("conf.d", OWNER, 0o755),
+        directory("services.d", OWNER, 0o755),
+        file("puppet.conf", compiler_conf(config, certname), OWNER),
+        file("puppetdb.conf", PUPPETDB_CONF.to_owned(), OWNER),
+        file("routes.yaml", ROUTES.to_owned(), OWNER),
+        file("services.d/ca.cfg", NO_CA.to_owned(), OWNER),
+        file("conf.d/webserver.conf", compiler_webserver(certname), OWNER),
+        file("conf.d/authorization.conf", HEADERS.to_owned(), OWNER),
+        file("conf.d/puppetserver.conf", puppetserver_conf(sizing.compiler.jruby_instances.value), OWNER),
+        file("jvm.options", jvm_options(sizing.compiler.heap.value), OWNER),
+        file(".curlrc", curl, OWNER),
+    ]
+}
+
+/// The list of revoked certificates is read again when it changes, as on the primary.
+const NO_CA: &str = "\
+# Written by pupperware; changes are overwritten.
+puppetlabs.services.ca.certificate-authority-disabled-service/certificate-authority-disabled-service
+puppetlabs.trapperkeeper.services.watcher.filesystem-watch-service/filesystem-watch-service
+";
+
+/// Who asks stands in headers. They are believed because of who may connect at all: see `compiler_webserver`.
+const HEADERS: &str = "\
+# Written by pupperware; changes are overwritten.
+authorization: {
+    allow-header-cert-info: true
+}
+";
+
+/// `trust.pem` holds the balancer's own certificate and this compiler's, for its ready check. The CA's is not in it: no
+/// other certificate of the platform opens a connection.
+fn compiler_webserver(certname: &str) -> String {
+    format!(
+        "# Written by pupperware; changes are overwritten.\n\
+         webserver: {{\n\
+         \x20   client-auth: need\n\
+         \x20   ssl-host: 0.0.0.0\n\
+         \x20   ssl-port: 8140\n\
+         \x20   ssl-protocols: [TLSv1.3, TLSv1.2]\n\
+         \x20   ssl-cert: /var/lib/puppet/ssl/certs/{certname}.pem\n\
+         \x20   ssl-key: /var/lib/puppet/ssl/private_keys/{certname}.pem\n\
+         \x20   ssl-ca-cert: /var/lib/puppet/ssl/trust.pem\n\
+         }}\n"
+    )
+}
+
+fn compiler_conf(config: &Config, certname: &str) -> String {
+    format!(
+        "# Written by pupperware; changes are overwritten.\n\
+         [main]\n\
+         certname = {certname}\n\
+         server = puppet\n\
+         ssldir = /var/lib/puppet/ssl\n\
+         \n\
+         [server]\n\
+         codedir = /etc/puppet/code\n\
+         vardir = /var/lib/puppetserver\n\
+         logdir = /var/log/puppetserver\n\
+         rundir = /run/puppetserver\n\
+         storeconfigs = true\n\
+         storeconfigs_backend = puppetdb\n\
+         reports = puppetdb\n\
+         environment_timeout = {}\n{}",
+        config.puppetserver.environment_timeout,
+        if config.code.control_repo.is_some() { DEPLOYED } else { "" }
+    )
+}
 
 fn puppet_conf(config: &Config) -> String {
     format!(
@@ -109,7 +183,7 @@ webserver: {
 }
 ";
 
-fn puppetserver_conf(sizing: &Sizing) -> String {
+fn puppetserver_conf(instances: u32) -> String {
     format!(
         "# Written by pupperware; changes are overwritten.\n\
          jruby-puppet: {{\n\
@@ -121,17 +195,16 @@ fn puppetserver_conf(sizing: &Sizing) -> String {
          \x20   server-var-dir: /var/lib/puppetserver\n\
          \x20   server-run-dir: /run/puppetserver\n\
          \x20   server-log-dir: /var/log/puppetserver\n\
-         \x20   max-active-instances: {}\n\
+         \x20   max-active-instances: {instances}\n\
          }}\n\
          http-client: {{\n\
          \x20   ssl-protocols: [TLSv1.2, TLSv1.3]\n\
-         }}\n",
-        sizing.puppetserver.jruby_instances.value
+         }}\n"
     )
 }
 
-fn jvm_options(sizing: &Sizing) -> String {
-    let heap = megabytes(sizing.puppetserver.heap.value);
+fn jvm_options(heap: u64) -> String {
+    let heap = megabytes(heap);
     format!("# Written by pupperware; changes are overwritten.\n-Xms{heap}m\n-Xmx{heap}m\n")
 }
 

@@ -5,6 +5,7 @@
 
 mod addon;
 mod amounts;
+mod balancer;
 mod names;
 mod place;
 mod policy;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 pub use addon::Addon;
 pub(crate) use amounts::MIB;
 pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
+pub use balancer::Balancer;
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
 pub use place::Place;
 pub use policy::AutosignPolicy;

@@ -18,7 +18,9 @@ pub use code_dir::check as check_code_dir;
 pub use reader::Shape;
 use reader::{Context, Section};
 
-use super::model::{AgentPool, Code, Config, Images, Postgres, PuppetDb, PuppetServer, Puppetboard, Track};
+use super::model::{
+    AgentPool, Code, CompilerPool, Config, Images, Postgres, PuppetDb, PuppetServer, Puppetboard, Track,
+};
 use super::problem::{Problem, Severity, Span};
 use super::tree::{Data, Node, Scalar, Tree};
 use super::types::{Addon, Autosign, ChannelName, DnsName, Refusal, Setting};
@@ -69,6 +71,7 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         "puppetserver",
         "puppetdb",
         "postgres",
+        "compilers",
         "agents",
         "puppetboard",
         "code",
@@ -77,7 +80,7 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         "upgrade",
         "images",
     ];
-    let [server, db, pg, pool, board, source, backups, releases, upgrades, pictures] =
+    let [server, db, pg, compiling, pool, board, source, backups, releases, upgrades, pictures] =
         sections.map(|name| top.take(name));
     top.finish();
     Config {
@@ -87,6 +90,7 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         puppetserver: puppetserver(context, server),
         puppetdb: puppetdb(context, db),
         postgres: postgres(context, pg),
+        compilers: compilers(context, compiling),
         agents: agents(context, pool),
         puppetboard: puppetboard(context, board),
         code: code(context, source, folder),
@@ -195,6 +199,19 @@ fn postgres(context: &mut Context, node: Option<Node>) -> Postgres {
     postgres
 }
 
+fn compilers(context: &mut Context, node: Option<Node>) -> CompilerPool {
+    let default = CompilerPool::default();
+    let mut s = Section::new(context, "compilers", node);
+    let compilers = CompilerPool {
+        replicas: s.read("replicas").unwrap_or(default.replicas),
+        balancer: s.read("balancer").unwrap_or(default.balancer),
+        jruby_instances: s.read("jruby_instances").unwrap_or_default(),
+        heap: s.read("heap").unwrap_or_default(),
+    };
+    s.finish();
+    compilers
+}
+
 fn agents(context: &mut Context, node: Option<Node>) -> AgentPool {
     let mut s = Section::new(context, "agents", node);
     let agents = AgentPool { replicas: s.read("replicas").unwrap_or(AgentPool::default().replicas) };
@@ -282,6 +299,7 @@ fn images(context: &mut Context, node: Option<Node>) -> Images {
         agent: s.read("agent"),
         code: s.read("code"),
         puppetboard: s.read("puppetboard"),
+        balancer: s.read("balancer"),
     };
     s.finish();
     images
