@@ -65,6 +65,10 @@ fn service(desired: &Desired, spec: &ContainerSpec) -> Mapping {
     if let Some(user) = &spec.user {
         put(&mut out, "user", user.clone());
     }
+    if !spec.environment.is_empty() {
+        let environment: Mapping = spec.environment.iter().map(|(k, v)| (k.clone().into(), v.clone().into())).collect();
+        put(&mut out, "environment", environment);
+    }
     let mut networks = Mapping::new();
     for attachment in &spec.networks {
         let key = desired.networks.iter().find(|(_, n)| n.name == attachment.network).map(|(k, _)| k.clone());

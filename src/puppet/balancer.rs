@@ -137,7 +137,7 @@ mod tests {
     fn what_clients_claim_is_dropped_before_anything_is_set() {
         let drop = FRONT.find("http-request del-header x-client- -m beg").unwrap();
         assert!(drop < FRONT.find("set-header X-Client-Verify").unwrap());
-        let ca = &FRONT[FRONT.find("backend ca\n").unwrap()..FRONT.find("backend compilers\n").unwrap()];
+        let ca = &FRONT[FRONT.find("\nbackend ca\n").unwrap()..FRONT.find("\nbackend compilers\n").unwrap()];
         assert!(ca.contains("del-header x-client-") && !ca.contains("crt own.pem"));
     }
 

@@ -51,7 +51,7 @@ pub fn show(settings: &Settings, sizing: &Sizing) -> Vec<Row> {
 
 /// What `auto` came to.
 fn chosen(path: &str, sizing: &Sizing) -> Option<(Value, String)> {
-    let Sizing { puppetserver: server, puppetdb: db, postgres, .. } = sizing;
+    let Sizing { puppetserver: server, puppetdb: db, postgres, compiler, .. } = sizing;
     let size = |figure: &Figure<u64>| Some((json!(show_size(figure.value)), figure.reason.clone()));
     match path {
         "puppetserver.jruby_instances" => {
@@ -62,6 +62,10 @@ fn chosen(path: &str, sizing: &Sizing) -> Option<(Value, String)> {
         "puppetdb.heap" => size(&db.heap),
         "puppetdb.memory" => size(&db.memory),
         "postgres.memory" => size(&postgres.memory),
+        "compilers.jruby_instances" => {
+            Some((json!(compiler.jruby_instances.value), compiler.jruby_instances.reason.clone()))
+        }
+        "compilers.heap" => size(&compiler.heap),
         "postgres.shared_buffers" => size(&postgres.shared_buffers),
         _ => None,
     }

@@ -184,6 +184,10 @@ fn every_setting_is_shown() {
     postgres.memory 992m (default) a part of what the Puppet services leave
     postgres.cpus - (default)
     postgres.shared_buffers 248m (default) a quarter of the memory limit
+    compilers.replicas 0 (default)
+    compilers.balancer auto (default)
+    compilers.jruby_instances 1 (default) 2 cores
+    compilers.heap 768m (default) 256m, and 512m for each of 1 JRuby instance
     agents.replicas 1 (default)
     puppetboard.publish 127.0.0.1:8088 (default)
     puppetboard.memory 256m (default)
@@ -213,6 +217,7 @@ fn every_setting_is_shown() {
     images.agent - (default)
     images.code - (default)
     images.puppetboard - (default)
+    images.balancer - (default)
     ");
 }
 

@@ -21,6 +21,7 @@ fn the_first_page() {
       stop           Stop services without removing them
       start          Start stopped services and wait until they are ready
       restart        Restart services and wait until they are ready
+      scale          Change how many compilers and agents there are
 
     Use and observe:
       status         Show what runs, and whether it is well

@@ -48,6 +48,7 @@ fn releases_are_told_without_an_engine() {
     --- stdout
     COMPONENT     7.0.0  8.0.0
     agent         7.23   8.10
+    balancer      2.6    3.0
     base          12     13
     code          3.15   5.0
     jre           17     21

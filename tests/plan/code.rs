@@ -114,7 +114,7 @@ fn a_deployment_with_a_node_is_tried_before_it_counts_and_undone_once() {
         panic!("{plan:#?}");
     };
     assert_eq!(undo.task.command, Some(vec!["undo".to_owned()]));
-    assert_eq!(undo.servers, ["demo-puppetserver-1"]);
+    assert_eq!(undo.servers, [("demo-puppetserver-1".to_owned(), None)]);
 }
 
 #[test]

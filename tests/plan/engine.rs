@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pupperware::desired::{Desired, hash, labels};
+use pupperware::desired::{BALANCER, COMPILER, Desired, compilers, hash, labels};
 use pupperware::engine::found::{ContainerState, FoundContainer, FoundNetwork, FoundVolume};
 use pupperware::engine::reference;
 use pupperware::engine::spec::{ContainerSpec, Labels, MountSource, VolumeSpec};
@@ -27,6 +27,15 @@ pub struct Content {
     certificates: BTreeMap<String, (u64, String)>,
     /// Names that the CA signed.
     signed: BTreeSet<String>,
+    /// Names whose last certificate the CA revoked.
+    revoked: BTreeSet<String>,
+    /// A compiler's key, made before its certificate.
+    key: bool,
+    /// Which certificate of the balancer this volume's holds or trusts.
+    balancer: Option<u64>,
+    /// The compilers that the balancer was told of, and those among them that leave.
+    members: BTreeSet<String>,
+    draining: BTreeSet<String>,
     /// The database password.
     password: Option<u64>,
     /// Key pairs of hiera-eyaml, the first one first.
@@ -63,6 +72,8 @@ pub struct Engine {
     passwords: BTreeMap<String, Option<u64>>,
     /// Running containers that wait for their credentials before they become what they are.
     waiting: BTreeSet<String>,
+    /// The balancer's certificate that a running balancer shows, or a running compiler trusts.
+    shown: BTreeMap<String, Option<u64>>,
     /// Counts everything that has a time or is random.
     clock: u64,
     project: String,
@@ -84,6 +95,7 @@ impl Engine {
             attachments: BTreeMap::new(),
             passwords: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            shown: BTreeMap::new(),
             clock: 0,
             project: desired.project.clone(),
             release: desired.release.parse().expect("a release has a version"),
@@ -163,6 +175,7 @@ impl Engine {
             let password = self.password_in_reach(name);
             self.passwords.insert(name.into(), password);
             self.serves_database(name);
+            self.faces_the_balancer(name);
         }
     }
 
@@ -174,6 +187,19 @@ impl Engine {
         let line = self.line(name);
         let database = self.volume(&volume).database.get_or_insert(Database { line, schema: 0, reports: 0 });
         assert_eq!(database.line, line, "{volume} holds data of another PostgreSQL than {name}");
+    }
+
+    /// A balancer shows the certificate that it started with, and forgets who was leaving; a compiler goes on with the
+    /// one that it was told to trust.
+    fn faces_the_balancer(&mut self, name: &str) {
+        let service = self.observed.containers[name].label(labels::SERVICE).to_owned();
+        if [BALANCER, COMPILER].contains(&service.as_str()) {
+            let (volume, _) = self.credentials_of(name).expect("both have credentials");
+            let content = self.volume(&volume);
+            content.draining.clear();
+            let certificate = content.balancer;
+            self.shown.insert(name.into(), certificate);
+        }
     }
 
     /// The volume that a PostgreSQL has its data in.
@@ -237,14 +263,33 @@ impl Engine {
 
     /// The volume with a service's certificate, and its certname.
     fn credentials_of(&self, name: &str) -> Option<(String, String)> {
-        let (key, certname) = match self.observed.containers[name].label(labels::SERVICE) {
+        let container = &self.observed.containers[name];
+        let (key, certname) = match container.label(labels::SERVICE) {
             "postgres" => ("postgres-config", "postgres"),
             "puppetdb" => ("puppetdb-config", "puppetdb"),
             "puppetserver" => ("puppetserver-ssl", "puppet"),
             "puppetboard" => ("puppetboard-config", "demo-puppetboard"),
+            BALANCER => (compilers::BALANCER_VOLUME, "demo-balancer"),
+            COMPILER => {
+                let certname = container.label(labels::CERTNAME);
+                return Some((self.compiler_volume(certname), certname.to_owned()));
+            }
             _ => return None,
         };
         Some((labels::scoped(&self.project, key), certname.to_owned()))
+    }
+
+    /// The volume with a compiler's certificate.
+    fn compiler_volume(&self, certname: &str) -> String {
+        let number = certname.rsplit('-').next().and_then(|n| n.parse().ok()).expect("it ends with a number");
+        labels::scoped(&self.project, &compilers::ssl_volume(number))
+    }
+
+    /// The volume of a balancer that runs.
+    fn balancer(&mut self, name: &str) -> String {
+        let there = self.container(name).running() && !self.waiting.contains(name);
+        assert!(there, "{name} is told something, and is not there");
+        self.credentials_of(name).expect("it has credentials").0
     }
 
     /// Removes a volume and all containers that have it, as someone must who wants to lose it.
@@ -275,6 +320,7 @@ impl Engine {
         self.attachments.remove(name);
         self.passwords.remove(name);
         self.waiting.remove(name);
+        self.shown.remove(name);
     }
 
     /// Removes a network by force: live containers are cut off, others keep a name that leads nowhere.
@@ -358,6 +404,7 @@ impl Engine {
                 }
             }
             Action::StopContainer { name, .. } => {
+                self.leaves_the_balancer(name);
                 if self.observed.containers.get(name).is_some_and(Container::alive) {
                     self.set(name, ContainerState::Exited, "Exited (0) 1 second ago");
                 }
@@ -392,9 +439,32 @@ impl Engine {
                 let networks = task.networks.iter().all(|n| self.observed.networks.contains_key(&n.network));
                 assert!(networks, "a network of {} is missing", task.name);
             }
-            Action::FlushEnvironments { server } | Action::CompileCatalog { server, .. } => {
+            Action::FlushEnvironments { server, compiler } => {
+                let container = self.container(server);
+                assert!(container.running(), "{server} is asked and does not run");
+                let is = (container.label(labels::SERVICE) == COMPILER).then(|| container.label(labels::CERTNAME));
+                assert_eq!(compiler.as_deref(), is, "a compiler is asked by its name");
+            }
+            Action::CompileCatalog { server, .. } => {
                 assert!(self.container(server).running(), "{server} is asked and does not run");
             }
+            Action::EnrolCompilers { primary, certnames, task, request } => {
+                self.enrol(primary, certnames, task, request, usize::MAX);
+            }
+            Action::Balance { balancer, members } => {
+                let volume = self.balancer(balancer);
+                let content = self.volume(&volume);
+                content.members = members.iter().cloned().collect();
+                content.draining.clear();
+            }
+            Action::DrainCompiler { balancer, certname, .. } => {
+                let volume = self.balancer(balancer);
+                self.volume(&volume).draining.insert(certname.clone());
+            }
+            Action::RecordScale { compilers, agents } => self.record(|record| {
+                record.scale.compilers = compilers.or(record.scale.compilers);
+                record.scale.agents = agents.or(record.scale.agents);
+            }),
             Action::RecordCode { url, volume } => {
                 let volume = self.observed.volumes.get(volume).and_then(|v| labels::made(&v.labels));
                 let deployed = Deployed { url: url.clone(), volume: volume.expect("a volume of ours").to_owned() };
@@ -409,8 +479,12 @@ impl Engine {
                 let ca = labels::scoped(&self.project, "ca");
                 self.volume(&ca).signed.remove(certname);
             }
+            Action::RevokeCertificate { primary, certname } => {
+                assert!(self.container(primary).running());
+                let ca = labels::scoped(&self.project, "ca");
+                self.volume(&ca).revoked.insert(certname.clone());
+            }
             Action::SignCertificate { primary, .. }
-            | Action::RevokeCertificate { primary, .. }
             | Action::MakeCanary { primary, .. }
             | Action::WithdrawTokens { primary }
             | Action::PlaceToken { primary, .. } => assert!(self.container(primary).running()),
@@ -555,6 +629,11 @@ impl Engine {
                 self.create_container(task, "");
                 self.set(&task.name, ContainerState::Running, "Up 1 second");
             }
+            Action::EnrolCompilers { primary, certnames, task, request } => {
+                self.enrol(primary, certnames, task, request, certnames.len() / 2);
+                self.create_container(task, "");
+                self.set(&task.name, ContainerState::Running, "Up 1 second");
+            }
             Action::PlaceFiles { key, volume, .. } => {
                 let helper = helper(&self.project, key, volume);
                 self.create_container(&helper, "");
@@ -670,6 +749,56 @@ impl Engine {
         volumes.iter().find_map(|v| self.contents.get(v)?.password)
     }
 
+    /// A compiler that is stopped where a balancer goes on has left that before.
+    fn leaves_the_balancer(&mut self, name: &str) {
+        let balancer = labels::container_name(&self.project, BALANCER, 1);
+        let serves = |c: &Container| c.running() && c.health == "healthy";
+        let works = self.observed.containers.get(&balancer).is_some_and(serves) && !self.waiting.contains(&balancer);
+        let Some(container) = self.observed.containers.get(name).filter(|c| serves(c)) else { return };
+        if !works || container.label(labels::SERVICE) != COMPILER || !self.alive("puppetserver") {
+            return;
+        }
+        let certname = container.label(labels::CERTNAME).to_owned();
+        let volume = self.balancer(&balancer);
+        let content = self.volume(&volume);
+        let sent = content.members.contains(&certname) && !content.draining.contains(&certname);
+        assert!(!sent, "{name} is stopped while requests are sent to it");
+    }
+
+    /// What the CA and the one-shot container do for the first `finished` of these compilers; one more is half done.
+    fn enrol(&mut self, primary: &str, certnames: &[String], task: &ContainerSpec, request: &str, finished: usize) {
+        assert!(self.container(primary).running() && !self.waiting.contains(primary), "no CA to ask");
+        let ca = labels::scoped(&self.project, "ca");
+        let balancer = labels::scoped(&self.project, compilers::BALANCER_VOLUME);
+        assert!(self.volume(&balancer).crl, "the balancer has no certificate that compilers could trust");
+        self.issue(task, request, usize::MAX);
+        for (at, certname) in certnames.iter().enumerate().take(finished.saturating_add(1)) {
+            let volume = self.compiler_volume(certname);
+            let authority = self.contents[&ca].clone();
+            let content = self.volume(&volume);
+            let good = |(signer, _): &(u64, String)| Some(*signer) == authority.ca;
+            let known = authority.signed.contains(certname) && !authority.revoked.contains(certname);
+            let kept = content.certificates.get(certname).is_some_and(good) && known;
+            if !kept {
+                // A certificate of the name is this compiler's own, signed for its key or to be replaced, or a stranger's.
+                let own = content.key || content.certificates.contains_key(certname);
+                assert!(own || !authority.signed.contains(certname), "{certname} is somebody else's name");
+                content.key = true;
+                let authority = self.volume(&ca);
+                authority.signed.insert(certname.clone());
+                authority.revoked.remove(certname);
+                if at == finished {
+                    return;
+                }
+                let certificate = (authority.ca.expect("there is a CA"), "-".to_owned());
+                self.volume(&volume).certificates.insert(certname.clone(), certificate);
+            }
+            let trusted = self.contents[&balancer].balancer;
+            let content = self.volume(&volume);
+            (content.balancer, content.crl) = (trusted, true);
+        }
+    }
+
     /// What `pupperware-provision` does with the first `orders` lines of its request.
     fn issue(&mut self, task: &ContainerSpec, request: &str, orders: usize) {
         let project = self.project.clone();
@@ -722,7 +851,12 @@ impl Engine {
                     assert!(ca.is_some() || !orphans, "the CA is lost, and its certificates are not");
                     ca.get_or_insert(new);
                 }
-                ["cert", certname, names, _, key, ..] => {
+                ["cert", certname, names, _, key, _, _, rest @ ..] => {
+                    let new = self.random();
+                    let held = self.volume(&scoped(key));
+                    if *key == compilers::BALANCER_VOLUME && (held.balancer.is_none() || rest == ["force"]) {
+                        held.balancer = Some(new);
+                    }
                     let ca = self.volume(&scoped("ca")).ca.expect("the CA comes before its certificates");
                     let certificate = (ca, (*names).to_owned());
                     self.volume(&scoped("ca")).signed.insert((*certname).to_owned());
@@ -802,6 +936,26 @@ impl Engine {
         assert!(postgres.is_some() && postgres == puppetdb, "passwords differ: {postgres:?}, {puppetdb:?}");
     }
 
+    /// Exactly the wanted compilers take requests, and know the balancer that sends them; the CA knows no other.
+    fn check_balancer(&self, desired: &Desired) {
+        let wanted: BTreeSet<String> = desired.compilers().map(|r| r.certname.clone()).collect();
+        let authority = &self.contents[&labels::scoped(&self.project, "ca")];
+        let known = authority.signed.iter().filter(|name| name.contains("-compiler-")).cloned().collect();
+        assert_eq!(wanted, known, "the CA knows other compilers than there are");
+        let Some(balancer) = desired.balancer() else { return };
+        let content = &self.contents[&labels::scoped(&self.project, compilers::BALANCER_VOLUME)];
+        assert_eq!((&content.members, content.draining.len()), (&wanted, 0), "other compilers take requests");
+        for replica in desired.compilers().chain([balancer]) {
+            let name = &replica.spec.name;
+            assert_eq!(self.shown[name], content.balancer, "{name} knows another balancer");
+        }
+        for compiler in desired.compilers() {
+            let volume = labels::scoped(&self.project, &compilers::config_volume(compiler.number));
+            let pairs = &self.contents[&volume].pairs;
+            assert_eq!(pairs, self.pairs(), "{} has other keys for Hiera", compiler.certname);
+        }
+    }
+
     /// The platform is what it should be, in every place that a snapshot does not show too.
     pub fn check(&self, desired: &Desired) {
         for replica in &desired.replicas {
@@ -822,8 +976,12 @@ impl Engine {
             let signed = &self.contents[&labels::scoped(&self.project, "ca")].signed;
             assert!(signed.contains(&certificate.certname), "the CA has forgotten {}", certificate.certname);
         }
+        let goes = |key: &str| {
+            ["puppetboard-config", compilers::BALANCER_VOLUME].contains(&key) || compilers::number_of(key).is_some()
+        };
         let of_ours = |name: &String| {
-            desired.volumes.values().any(|v| v.spec.name == *name) || !name.ends_with("_puppetboard-config")
+            let key = name.split_once('_').map_or("", |(_, key)| key);
+            desired.volumes.values().any(|v| v.spec.name == *name) || !goes(key)
         };
         let strange = self.observed.volumes.keys().find(|name| !of_ours(name));
         assert_eq!(strange, None, "what is not wanted any more is gone");
@@ -833,6 +991,7 @@ impl Engine {
         assert_eq!(self.observed.containers.values().find(leftovers), None);
         self.check_passwords();
         assert!(!self.pairs().is_empty(), "Hiera has no key pair");
+        self.check_balancer(desired);
     }
 }
 

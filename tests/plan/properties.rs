@@ -27,6 +27,9 @@ static PLATFORMS: LazyLock<Vec<Desired>> = LazyLock::new(|| {
         "puppetdb: { memory: 2g }\npostgres: { memory: 1g }\nimages: { agent: registry.example.com/agent:8 }",
         "code: { control_repo: { url: \"https://git.example.com/control.git\" } }",
         "with: [puppetboard]\nagents: { replicas: 2 }",
+        "compilers: { replicas: 2 }",
+        "compilers: { replicas: 1, heap: 1g }",
+        "compilers: { replicas: 0, balancer: always }\ncode: { control_repo: { url: \"https://git.example.com/control.git\" } }",
     ]
     .map(platform)
     .into()
@@ -98,9 +101,9 @@ fn pick(index: Index, names: Vec<String>) -> Option<String> {
 
 fn happens(engine: &mut Engine, happening: &Happening) {
     let services = |engine: &Engine| engine.observed.services().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    // The CA's is kept, for its loss is refused. So are those of agents that may be gone for now: whoever loses one of
-    // them cleans its certificate too, as for any other node.
-    let kept = ["demo_ca", "demo_agent-2", "demo_agent-3"];
+    // The CA's is kept, for its loss is refused. So are those of agents and compilers that may be gone for now: whoever
+    // loses one of them cleans its certificate too, as for any other node.
+    let kept = ["demo_ca", "demo_agent-2", "demo_agent-3", "demo_compiler-1-ssl", "demo_compiler-2-ssl"];
     let unused = |engine: &Engine| {
         let names = engine.observed.volumes.keys().filter(|v| !kept.contains(&v.as_str()));
         names.filter(|v| engine.users_of(v).next().is_none()).cloned().collect::<Vec<_>>()
@@ -193,7 +196,9 @@ fn planned(desired: &Desired, engine: &Engine) -> Plan {
         assert!(!step.action.data_loss(), "{step:?}");
         let keeps = match &step.action {
             // Of a service that is not wanted any more: nothing that could not be issued again.
-            Action::RemoveVolume { key, .. } => key == "puppetboard-config",
+            Action::RemoveVolume { key, .. } => {
+                ["puppetboard-config", "balancer-config"].contains(&key.as_str()) || key.starts_with("compiler-")
+            }
             action => !matches!(action, Action::RemoveRecord { .. }),
         };
         assert!(keeps, "{step:?}");
@@ -243,7 +248,7 @@ impl<'p> Shape<'p> {
         for step in &self.plan.steps {
             // What was issued is recorded twice: as open before, as it is after. A list is pushed after each revocation.
             let what = (step.action.kind(), step.action.resource(), step.cause.as_str());
-            let key = if matches!(what.0, "record_issued" | "push_crl") {
+            let key = if matches!(what.0, "record_issued" | "push_crl" | "balance") {
                 what.clone()
             } else {
                 (what.0, what.1.clone(), "")
