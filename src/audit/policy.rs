@@ -25,7 +25,9 @@ pub fn allowed(service: &str) -> Allowed {
     match service {
         "postgres" => Allowed { listeners: &[5432], published: false, ..LEAST },
         "puppetdb" => Allowed { listeners: &[8081], published: false, ..LEAST },
-        "puppetserver" => Allowed { listeners: &[8140], ..LEAST },
+        "puppetserver" | "balancer" => Allowed { listeners: &[8140], ..LEAST },
+        // Only the balancer may ask it.
+        "compiler" => Allowed { listeners: &[8140], published: false, ..LEAST },
         // Clear text, on a network of its own; it shows what it is asked for, and changes nothing.
         "puppetboard" => Allowed { listeners: &[8088], ..LEAST },
         // Puppet manages systems, so an agent is root in its own container, with what managing files and users needs.

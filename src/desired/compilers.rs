@@ -1,6 +1,6 @@
 //! Compilers and the balancer before them: names of certificates and volumes.
 //!
-//! A compiler's certificate is asked for at the CA while that serves (`execute::enrol_steps`), so that another compiler
+//! A compiler's certificate is asked for at the CA while that serves (`execute::compiler_steps`), so that another compiler
 //! stops nobody; the balancer's is issued with those of the other services.
 
 /// Key of the balancer's volume: settings, certificate, and who the compilers are.

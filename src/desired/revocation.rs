@@ -58,6 +58,8 @@ fn copy(replica: &Replica) -> Option<CrlCopy> {
         container: replica.spec.name.clone(),
         path: path.into(),
         reload,
-        asked_at: port.map(|port| (replica.certname.clone(), port)),
+        // A balancer without compilers shows the primary's certificate, which has other names of its own.
+        asked_at: port
+            .map(|port| (if replica.service == BALANCER { "puppet".into() } else { replica.certname.clone() }, port)),
     })
 }

@@ -7,15 +7,16 @@ use super::issue::task;
 use super::{Action, Plan, lifecycle, unfinished};
 use crate::backup::LeftOut;
 use crate::config::types::AgeRecipient;
-use crate::desired::{Desired, labels};
+use crate::desired::{Desired, compilers, labels};
 use crate::engine::spec::ContainerSpec;
 use crate::error::{Error, Result};
 use crate::observed::{self, Container, Observed};
 
 /// Volumes that are not copied, and why.
-const NOT_COPIED: [(&str, Option<&str>); 3] = [
-    // Its certificate is issued again.
+const NOT_COPIED: [(&str, Option<&str>); 4] = [
+    // Their certificates are issued again.
     ("puppetboard-config", None),
+    (compilers::BALANCER_VOLUME, None),
     ("puppetdb-data", Some("what PuppetDB has received and not stored yet changes while it is read")),
     ("puppetserver-config", Some("it is written again at every start")),
 ];
@@ -126,8 +127,9 @@ pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> R
             continue;
         }
         let key = label(labels::KEY).to_owned();
-        // The dump stands for it.
-        if observed::is_database(&key) {
+        // The dump stands for it; and a compiler's configuration is written again with its container. Its key is data: the
+        // CA in the archive has signed it, and signs no other of that name.
+        if observed::is_database(&key) || (compilers::number_of(&key).is_some() && !key.ends_with("-ssl")) {
             continue;
         }
         match NOT_COPIED.iter().find(|(not, _)| *not == key) {

@@ -29,7 +29,8 @@ for name in "$@"; do
     own=$ssl/certs/$name.pem
     mkdir -p "$ssl/certs" "$ssl/private_keys"
     fits() {
-        [ -s "$own" ] && [ -s "$key" ] &&
+        [ -s "$own" ] && [ -s "$key" ] && [ -s "ca/signed/$name.pem" ] &&
+            [ "$(openssl x509 -in "$own" -noout -serial)" = "$(openssl x509 -in "ca/signed/$name.pem" -noout -serial)" ] &&
             [ "$(openssl x509 -in "$own" -noout -pubkey)" = "$(openssl pkey -in "$key" -pubout)" ] &&
             openssl x509 -in "$own" -noout -checkend 2592000 > /dev/null &&
             openssl verify -crl_check -CAfile ca/ca_crt.pem -CRLfile ca/ca_crl.pem "$own" > /dev/null 2>&1

@@ -1,4 +1,4 @@
-//! The balancer's configuration. `docs/concepts/compilers.md` tells why it is as it is.
+//! The balancer's configuration. `docs/guides/compilers.md` tells why it is as it is.
 //!
 //! Nothing in it depends on how many compilers there are: those are told to the running HAProxy, by slot
 //! (`images/balancer/pupperware-balance`).

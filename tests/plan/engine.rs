@@ -505,6 +505,11 @@ impl Engine {
                     "state" => volume.password = Some(ARCHIVED),
                     _ => {}
                 }
+                if let Some(number) = compilers::number_of(key) {
+                    let certname = compilers::certname(&self.project, number);
+                    volume.certificates.insert(certname.clone(), (ARCHIVED, "-".into()));
+                    self.volume(&labels::scoped(&self.project.clone(), "ca")).signed.insert(certname);
+                }
             }
             Action::SettleCa { volume } => assert_eq!(self.volume(volume).ca, Some(ARCHIVED), "a CA of the archive"),
             Action::RestoreDatabase { postgres, .. } => {

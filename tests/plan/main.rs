@@ -17,6 +17,7 @@ mod properties;
 mod refusals;
 mod restore;
 mod rotation;
+mod scale;
 mod smoke;
 mod upgrade;
 mod world;

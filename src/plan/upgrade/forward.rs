@@ -8,7 +8,9 @@ use super::super::builder::Builder;
 use super::super::converge::reconcile;
 use super::super::images::get_image;
 use super::super::{Action, Plan, lifecycle, restore, unfinished};
-use super::{NEW, Upgrade, code, issued, looker, mark, moves, new_ground, replica, stopped, verify, verify_ca};
+use super::{
+    NEW, Upgrade, code, issued, looker, mark, moves, new_ground, refuse_compilers, replica, stopped, verify, verify_ca,
+};
 use crate::desired::{Desired, PRIMARY, labels};
 use crate::engine::found::FoundVolume;
 use crate::engine::reference;
@@ -44,6 +46,7 @@ type Resumed = Result<Plan, String>;
 /// Nothing was begun yet.
 fn fresh(what: &Upgrade<'_>, observed: &Observed) -> Result<Plan> {
     let (from, to) = (what.from, what.to);
+    refuse_compilers(from)?;
     if !reconcile(from, observed)?.is_empty() {
         return Err(Error::refused(format!(
             "{} is not as it should be, or not proved, so it is not upgraded",

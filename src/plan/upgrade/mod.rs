@@ -54,6 +54,22 @@ fn mark(observed: &Observed) -> Option<(&Version, &Upgrading)> {
     observed.record.as_ref().and_then(|r| Some((&r.release, r.upgrading.as_ref()?)))
 }
 
+/// Compilers go on compiling, and storing what they compile, while data moves; and each of them is of one release with the
+/// primary.
+fn refuse_compilers(desired: &Desired) -> Result<()> {
+    match desired.compilers().count() {
+        0 => Ok(()),
+        compilers => Err(Error::refused(format!(
+            "{} has {compilers} compilers, and another release comes to the primary alone",
+            desired.project
+        ))
+        .details(["agents are served by it meanwhile, and nothing of the compilers is lost: they hold no data".into()])
+        .hint(format!(
+            "first `pupperware scale compilers=0`, then this command again, then `pupperware scale compilers={compilers}`"
+        ))),
+    }
+}
+
 /// Whether the database moves into a volume of the new release.
 fn moves(from: &Desired, to: &Desired) -> bool {
     from.database != to.database
@@ -106,7 +122,7 @@ const NEW: &str = "by this plan";
 fn issued(desired: &Desired) -> (String, Vec<(String, String)>) {
     let keys = desired.credentials.volumes().into_iter();
     let volumes = keys.map(|key| (key.to_owned(), labels::scoped(&desired.project, key))).collect();
-    (hash::of(&desired.credentials.core()), volumes)
+    (hash::of(&desired.credentials.lasting()), volumes)
 }
 
 /// As a container that was stopped on purpose.
