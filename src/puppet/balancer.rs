@@ -25,11 +25,13 @@ fn haproxy(config: &Config, sizing: &Sizing) -> String {
     let project = config.project.as_str();
     let most = REQUESTS_PER_INSTANCE * sizing.compiler.jruby_instances.value;
     let mut text = FRONT.to_owned();
-    let _ = writeln!(text, "{DEFAULT_SERVER} maxconn {most}");
-    for number in 1..=SLOTS {
-        let name = certname(project, number);
-        // The address is found out when the slot is taken.
-        let _ = writeln!(text, "    server compiler-{number} 127.0.0.1:8140 verifyhost {name} sni str({name})");
+    for (name, checked) in [("compilers", CHECKED), ("rescue", "")] {
+        let _ = write!(text, "\nbackend {name}\n{BACKEND}    {DEFAULT_SERVER} {checked}maxconn {most}\n");
+        for number in 1..=SLOTS {
+            let name = certname(project, number);
+            // The address is found out when the slot is taken.
+            let _ = writeln!(text, "    server compiler-{number} 127.0.0.1:8140 verifyhost {name} sni str({name})");
+        }
     }
     text
 }
@@ -78,6 +80,8 @@ resolvers engine
 # The published port: opened here while a compiler serves, else passed on to the primary as it is.
 frontend agents
     mode tcp
+    option tcplog
+    option dontlog-normal
     bind :8140
     use_backend inside if { nbsrv(compilers) gt 0 } !{ var(proc.closing) -m bool }
     default_backend primary
@@ -94,6 +98,8 @@ backend inside
 frontend inside
     mode http
     option httplog
+    # Its own ready check.
+    http-request set-log-level silent if { src 127.0.0.1 }
     bind abns@inside accept-proxy ssl crt own.pem ca-file ca.pem crl-file /etc/pupperware/ssl/crl.pem verify optional alpn http/1.1
     http-request del-header x-client- -m beg
     http-request deny status 400 if { ssl_c_used } !{ ssl_c_s_dn(cn) -m reg ^[a-z0-9._-]+$ }
@@ -103,7 +109,8 @@ frontend inside
     http-request set-header X-Client-Verify NONE if !{ ssl_c_used }
     http-after-response set-header Connection close if { var(proc.closing) -m bool }
     use_backend ca if { path_beg /puppet-ca/ }
-    default_backend compilers
+    use_backend compilers if { nbsrv(compilers) gt 0 }
+    default_backend rescue
 
 # The primary believes no header, and is shown no certificate: what is left is what anybody may ask a CA.
 backend ca
@@ -112,9 +119,11 @@ backend ca
     http-request del-header x-client- -m beg
     http-request return status 404 content-type text/plain string "certificates are not renewed through the balancer" if { path_beg /puppet-ca/v1/certificate_renewal }
     server primary puppetserver:8140 ssl verify required ca-file ca.pem verifyhost puppet sni str(puppet) resolvers engine init-addr libc,none resolve-prefer ipv4
+"#;
 
-backend compilers
-    mode http
+/// What goes to compilers. On a machine that is too busy, all of them may fail their checks and serve all the same: who is
+/// connected is served by the rescue then, which has the same compilers and checks nothing.
+const BACKEND: &str = r#"    mode http
     balance leastconn
     http-error status 503 content-type text/plain string "no compiler answers" hdr Retry-After 2
     retry-on conn-failure empty-response junk-response
@@ -123,10 +132,10 @@ backend compilers
     http-check expect string running
 "#;
 
-/// Out within two seconds: half a second until it is asked, and twice 0.7 s of silence.
-const DEFAULT_SERVER: &str = "    default-server disabled ssl verify required ca-file ca.pem crt own.pem check \
-    inter 500ms fastinter 100ms fall 2 rise 2 slowstart 10s on-marked-down shutdown-sessions \
+const DEFAULT_SERVER: &str = "default-server disabled ssl verify required ca-file ca.pem crt own.pem \
     resolvers engine init-addr none resolve-prefer ipv4";
+/// Out within two seconds: half a second until it is asked, and twice 0.7 s of silence. What it has, it goes on with.
+const CHECKED: &str = "check inter 500ms fastinter 100ms fall 2 rise 2 slowstart 10s ";
 
 #[cfg(test)]
 mod tests {
@@ -137,7 +146,7 @@ mod tests {
     fn what_clients_claim_is_dropped_before_anything_is_set() {
         let drop = FRONT.find("http-request del-header x-client- -m beg").unwrap();
         assert!(drop < FRONT.find("set-header X-Client-Verify").unwrap());
-        let ca = &FRONT[FRONT.find("\nbackend ca\n").unwrap()..FRONT.find("\nbackend compilers\n").unwrap()];
+        let ca = &FRONT[FRONT.find("\nbackend ca\n").unwrap()..];
         assert!(ca.contains("del-header x-client-") && !ca.contains("crt own.pem"));
     }
 
@@ -146,7 +155,11 @@ mod tests {
         let config = Config::default();
         let sizing = size(&config, Machine { cpus: 4, memory_bytes: 16 << 30 }).unwrap();
         let text = haproxy(&config, &sizing);
-        assert_eq!(text.matches("    server compiler-").count(), SLOTS as usize);
+        assert_eq!(
+            text.matches("    server compiler-").count(),
+            2 * SLOTS as usize,
+            "one for each, and one in the rescue"
+        );
         assert!(text.contains("server compiler-16 127.0.0.1:8140 verifyhost pupperware-compiler-16 "));
     }
 }

@@ -505,8 +505,8 @@ impl Engine {
                     "state" => volume.password = Some(ARCHIVED),
                     _ => {}
                 }
-                if let Some(number) = compilers::number_of(key) {
-                    let certname = compilers::certname(&self.project, number);
+                let compiler = compilers::number_of(key).map(|number| format!("demo-compiler-{number}"));
+                if let Some(certname) = compiler {
                     volume.certificates.insert(certname.clone(), (ARCHIVED, "-".into()));
                     self.volume(&labels::scoped(&self.project.clone(), "ca")).signed.insert(certname);
                 }
