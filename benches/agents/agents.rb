@@ -8,8 +8,8 @@
 # Prints one JSON document: requests and failures by kind, failures by cause, runs, a histogram of latencies in
 # milliseconds with its quantiles, how many catalogs each server compiled, and the longest gap between two good answers.
 #
-# A new agent asks the CA to sign, and waits for it. Environment: SERVER (puppet), PORT (8140), PREFIX (node), ENVIRONMENT
-# (production), FRESH (1: a new connection for every request).
+# A new agent asks the CA to sign, and waits for it. Environment: SERVER (puppet), PORT (8140), PREFIX and DOMAIN of the
+# names (node, load.test), ENVIRONMENT (production), FRESH (1: a new connection for every request).
 require 'json'
 require 'net/http'
 require 'openssl'
@@ -22,6 +22,7 @@ RATE = ARGV[2] && Float(ARGV[2])
 SERVER = ENV.fetch('SERVER', 'puppet')
 PORT = Integer(ENV.fetch('PORT', '8140'))
 PREFIX = ENV.fetch('PREFIX', 'node')
+DOMAIN = ENV.fetch('DOMAIN', 'load.test')
 ENVIRONMENT = ENV.fetch('ENVIRONMENT', 'production')
 FRESH = ENV['FRESH'] == '1'
 DIRECTORY = ENV.fetch('DIRECTORY', '/tmp/agents')
@@ -97,7 +98,7 @@ class Agent
   attr_reader :name
 
   def initialize(number, figures)
-    @name = "#{PREFIX}-#{number}"
+    @name = "#{PREFIX}-#{number}.#{DOMAIN}"
     @figures = figures
     @key_file = "#{DIRECTORY}/#{@name}.key"
     @file = "#{DIRECTORY}/#{@name}.pem"

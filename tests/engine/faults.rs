@@ -157,7 +157,7 @@ fn out_of_memory(platform: &Platform, service: &str) {
 }
 
 /// SIGKILL for a service's main process, from outside: the engine takes it for a crash, not for a stop.
-fn kill_process(platform: &Platform, service: &str) {
+pub fn kill_process(platform: &Platform, service: &str) {
     let container = platform.container(service);
     let before = platform.touched(service);
     let process = docker(&["inspect", "--format", "{{.State.Pid}}", &container]);

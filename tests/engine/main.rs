@@ -19,6 +19,7 @@ mod packages;
 mod platform;
 mod power;
 mod repair;
+mod scale;
 mod secrets;
 mod stranger;
 mod trouble;
