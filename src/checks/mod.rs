@@ -182,9 +182,9 @@ pub fn before_up(
     plan: &Plan,
 ) -> Result<()> {
     let builds = plan.steps.iter().filter(|s| matches!(s.action, Action::BuildImage { .. })).count() as u64;
-    let created = |wanted: &str| {
+    let created = |port: ports::Port| {
         plan.steps.iter().find_map(|s| match &s.action {
-            Action::CreateContainer { spec, service } if service == wanted => spec.ports.first(),
+            Action::CreateContainer { spec, service } if port.is_of(service) => spec.ports.first(),
             _ => None,
         })
     };
@@ -194,7 +194,7 @@ pub fn before_up(
         checks.push(machine::disk(engine, info, 1 + builds * 3 / 2));
     }
     for port in [ports::SERVER, ports::PUPPETBOARD] {
-        if let Some(published) = created(port.service) {
+        if let Some(published) = created(port) {
             checks.push(machine::memory(info, desired));
             checks.push(port.check(engine, (published.address, published.port), observed));
         }

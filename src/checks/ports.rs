@@ -3,7 +3,7 @@
 use std::net::{IpAddr, TcpListener};
 
 use super::Check;
-use crate::desired::{PRIMARY, labels};
+use crate::desired::{BALANCER, PRIMARY, labels};
 use crate::engine::Engine;
 use crate::engine::found::FoundPort;
 use crate::observed::Observed;
@@ -28,11 +28,16 @@ impl Port {
         if self.service == PRIMARY { "server" } else { "Puppetboard" }
     }
 
+    /// Whether a service has it. The server leaves its port to a balancer, and takes it back.
+    pub(super) fn is_of(self, service: &str) -> bool {
+        service == self.service || (self.service == PRIMARY && service == BALANCER)
+    }
+
     /// Held by our own container (which may be about to be replaced), or free.
     pub(super) fn check(self, engine: &Engine, (address, port): (IpAddr, u16), observed: &Observed) -> Check {
         let ours: Vec<FoundPort> = observed
             .services()
-            .filter(|(_, c)| c.label(labels::SERVICE) == self.service && c.running())
+            .filter(|(_, c)| self.is_of(c.label(labels::SERVICE)) && c.running())
             .flat_map(|(_, c)| c.found.ports.iter().copied())
             .collect();
         self.held(address, port, &ours, observed).unwrap_or_else(|| self.free(engine, address, port))

@@ -5,7 +5,7 @@
 
 use super::builder::Builder;
 use super::{Action, ca};
-use crate::desired::{COMPILER, Desired, addons, compilers, labels};
+use crate::desired::{BALANCER, COMPILER, Desired, addons, compilers, labels};
 use crate::observed::Observed;
 
 /// Somebody who is gone.
@@ -16,6 +16,8 @@ struct Gone {
     certname: String,
     /// Keys of its volumes; as long as the last of them is there, an interrupted run is taken up.
     volumes: Vec<String>,
+    /// Its container, where it has to go first.
+    container: Option<String>,
     /// Agents and servers are nodes in PuppetDB.
     node: bool,
 }
@@ -28,6 +30,7 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
         what: addon.to_string(),
         certname: addons::certname(project, *addon),
         volumes: vec![addons::parts(*addon).volume.to_owned()],
+        container: None,
         node: false,
     });
     let mut numbers: Vec<u32> = observed
@@ -42,12 +45,14 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
         what: format!("{COMPILER} {number}"),
         certname: compilers::certname(project, number),
         volumes: vec![compilers::config_volume(number), compilers::ssl_volume(number)],
+        container: Some(labels::container_name(project, COMPILER, number)),
         node: true,
     });
     let balancer = desired.balancer().is_none().then(|| Gone {
         what: "the balancer".into(),
         certname: compilers::balancer_certname(project),
         volumes: vec![compilers::BALANCER_VOLUME.to_owned()],
+        container: Some(labels::container_name(project, BALANCER, 1)),
         node: false,
     });
     let mut all: Vec<Gone> = addons.chain(compilers).chain(balancer).collect();
@@ -60,10 +65,12 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
 pub(super) fn retire(plan: &mut Builder, desired: &Desired, observed: &Observed) {
     let Some(primary) = desired.primary().map(|r| r.spec.name.clone()) else { return };
     let puppetdb = desired.replicas.iter().find(|r| r.service == "puppetdb").map(|r| r.spec.name.clone());
-    for Gone { what, certname, volumes, node } in gone(desired, observed) {
+    for Gone { what, certname, volumes, container, node } in gone(desired, observed) {
         let cause = format!("{what} is not part of the platform any more");
         // Only a CA that serves can revoke, and one list is pushed after the other.
-        let before = ["wait_ready", "record_issued", "push_crl"].map(|kind| plan.all(kind)).concat();
+        let mut before = ["wait_ready", "record_issued", "push_crl"].map(|kind| plan.all(kind)).concat();
+        // Until it is gone, it works with its certificate.
+        before.extend(container.and_then(|name| plan.find("remove_container", &name)));
         // First: were this run killed later, and the service asked for again, it would be taken for certified.
         let volume = volumes.last().cloned().unwrap_or_default();
         let action = Action::RecordRetired { certname: certname.clone(), volume };

@@ -115,6 +115,9 @@ fn owners(ground: &Ground<'_>) -> BTreeMap<String, Vec<u32>> {
     for volume in ground.desired.credentials.agent_volumes() {
         owners.entry(volume.to_owned()).or_default().push(PUPPET);
     }
+    for key in ground.desired.compilers().flat_map(|r| &r.volumes) {
+        owners.entry(key.clone()).or_default().push(PUPPET);
+    }
     owners
 }
 
