@@ -72,7 +72,7 @@ fn compilers_that_go_finish_first() {
      4  let finish compiler demo-compiler-3  (not part of the platform any more)  after 1
      5  stop container demo-compiler-3  (not part of the platform any more)  after 4
      6  remove container demo-compiler-3  (not part of the platform any more)  after 5
-     7  forget credentials of demo-compiler-2  (compiler 2 is not part of the platform any more)  after 0
+     7  forget credentials of demo-compiler-2  (compiler 2 is not part of the platform any more)  after 0,3
      8  revoke certificate demo-compiler-2  (compiler 2 is not part of the platform any more)  after 7
      9  give the revocation list to container demo-postgres-1  (compiler 2 is not part of the platform any more)  after 8
     10  give the revocation list to container demo-puppetdb-1  (compiler 2 is not part of the platform any more)  after 8
@@ -83,7 +83,7 @@ fn compilers_that_go_finish_first() {
     15  deactivate node demo-compiler-2  (compiler 2 is not part of the platform any more)  after 7
     16  remove volume compiler-2-config  (compiler 2 is not part of the platform any more)  after 3,6,14,15
     17  remove volume compiler-2-ssl  (compiler 2 is not part of the platform any more)  after 3,6,14,15,16
-    18  forget credentials of demo-compiler-3  (compiler 3 is not part of the platform any more)  after 7,9,10,11,12,13
+    18  forget credentials of demo-compiler-3  (compiler 3 is not part of the platform any more)  after 6,7,9,10,11,12,13
     19  revoke certificate demo-compiler-3  (compiler 3 is not part of the platform any more)  after 18
     20  give the revocation list to container demo-postgres-1  (compiler 3 is not part of the platform any more)  after 19
     21  give the revocation list to container demo-puppetdb-1  (compiler 3 is not part of the platform any more)  after 19
