@@ -12,6 +12,75 @@ use crate::desired::compilers::{SLOTS, certname};
 use crate::desired::credentials::BALANCER as OWNER;
 use crate::engine::FileEntry;
 
+/// The command by which the balancer tells its figures, in its container.
+pub fn statistics() -> Vec<String> {
+    ["/usr/local/bin/pupperware-balance", "stats"].map(String::from).to_vec()
+}
+
+/// What the balancer tells of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// Connections of agents that are open.
+    pub connections: f64,
+    /// Each compiler that takes requests.
+    pub compilers: Vec<Compiler>,
+}
+
+/// A compiler as the balancer sees it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Compiler {
+    /// Its number.
+    pub number: String,
+    /// Whether it serves.
+    pub up: bool,
+    /// Requests that it has now.
+    pub requests: f64,
+    /// Requests that wait for it.
+    pub queue: f64,
+    /// Requests that it was sent so far.
+    pub total: f64,
+    /// Requests that were sent again, to it or to another one.
+    pub retries: f64,
+    /// Requests that it did not answer.
+    pub errors: f64,
+    /// Seconds that requests waited for it, the mean of the last 1024.
+    pub waited: f64,
+    /// Seconds that its answers took, the mean of the last 1024.
+    pub answered: f64,
+}
+
+/// Reads the answer of [`statistics`]: HAProxy's table, whose columns have names.
+pub fn figures(csv: &str) -> Figures {
+    let mut lines = csv.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().trim_start_matches("# ").split(',').collect();
+    let mut figures = Figures::default();
+    for line in lines {
+        let row: Vec<&str> = line.split(',').collect();
+        let text = |name: &str| names.iter().position(|n| *n == name).and_then(|at| row.get(at)).copied().unwrap_or("");
+        let number = |name: &str| text(name).parse::<f64>().unwrap_or(0.0);
+        let state = text("status");
+        match (text("pxname"), text("svname")) {
+            ("agents", "FRONTEND") => figures.connections = number("scur"),
+            ("compilers", name) if !state.starts_with("MAINT") => {
+                let Some(slot) = name.strip_prefix("compiler-") else { continue };
+                figures.compilers.push(Compiler {
+                    number: slot.to_owned(),
+                    up: state.starts_with("UP"),
+                    requests: number("scur"),
+                    queue: number("qcur"),
+                    total: number("stot"),
+                    retries: number("wretr") + number("wredis"),
+                    errors: number("econ") + number("eresp"),
+                    waited: number("qtime") / 1000.0,
+                    answered: number("rtime") / 1000.0,
+                });
+            }
+            _ => {}
+        }
+    }
+    figures
+}
+
 /// Files of the `balancer-config` volume.
 pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
     vec![directory(".", OWNER, 0o750), file("haproxy.cfg", haproxy(config, sizing), OWNER)]
@@ -148,6 +217,28 @@ mod tests {
         assert!(drop < FRONT.find("set-header X-Client-Verify").unwrap());
         let ca = &FRONT[FRONT.find("\nbackend ca\n").unwrap()..];
         assert!(ca.contains("del-header x-client-") && !ca.contains("crt own.pem"));
+    }
+
+    #[test]
+    fn figures_are_read_by_the_names_of_their_columns() {
+        let csv = "# pxname,svname,qcur,scur,stot,econ,eresp,wretr,wredis,status,qtime,rtime,\n\
+                   agents,FRONTEND,,7,40,,,,,OPEN,,,\n\
+                   compilers,compiler-1,2,3,90,1,2,4,1,UP 1/2,250,1500,\n\
+                   compilers,compiler-2,0,0,0,0,0,0,0,MAINT,0,0,\n\
+                   compilers,BACKEND,0,3,90,1,2,4,1,UP,0,0,\n";
+        let compiler = Compiler {
+            number: "1".into(),
+            up: true,
+            requests: 3.0,
+            queue: 2.0,
+            total: 90.0,
+            retries: 5.0,
+            errors: 3.0,
+            waited: 0.25,
+            answered: 1.5,
+        };
+        assert_eq!(figures(csv), Figures { connections: 7.0, compilers: vec![compiler] });
+        assert_eq!(figures(""), Figures::default());
     }
 
     #[test]

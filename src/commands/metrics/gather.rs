@@ -7,9 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::commands::status::{Drift, Status};
+use crate::desired::{BALANCER, COMPILER, PRIMARY, labels};
 use crate::engine::{Engine, ExecRequest};
 use crate::error::{Error, Result};
 use crate::observed::{self, Observed};
+use crate::puppet::balancer::{self, Figures};
 use crate::puppet::metrics::{self, Database, Jvm, Server};
 use crate::puppet::{api, puppetdb};
 use crate::report::exposition::Exposition;
@@ -27,6 +29,7 @@ pub(super) struct Source {
 enum Told {
     Server(Server),
     Database(Database),
+    Balancer(Figures),
 }
 
 /// One container with what could be learned of it.
@@ -52,7 +55,10 @@ impl Source {
             .flat_map(|s| s.replicas.iter().map(|r| (s.name.as_str(), r.name.as_str())))
             .filter(|(_, name)| running(&observed, name))
             .collect();
-        let looks = replicas.iter().map(|(service, name)| self.look(service, name));
+        let looks = replicas.iter().map(|(service, name)| {
+            let certname = observed.containers.get(*name).map_or("", |c| c.label(labels::CERTNAME));
+            self.look(service, name, certname)
+        });
         let looked = futures_util::future::join_all(looks).await;
         for ((service, name), looked) in replicas.iter().zip(looked) {
             let labels = [("service", *service), ("container", *name)];
@@ -77,16 +83,22 @@ impl Source {
             match told {
                 Ok(Told::Server(server)) => of_server(&mut text, &labels, &server),
                 Ok(Told::Database(database)) => of_database(&mut text, &labels, &database),
+                Ok(Told::Balancer(figures)) => of_balancer(&mut text, &labels, &figures),
                 Err(_) => {}
             }
         }
         Ok(text)
     }
 
-    async fn look(&self, service: &str, name: &str) -> Looked {
+    async fn look(&self, service: &str, name: &str, certname: &str) -> Looked {
         let told = async {
             match service {
-                "puppetserver" | "compiler" => Some(patiently(self.server(name)).await),
+                PRIMARY => Some(patiently(self.server(name, api::command("GET", metrics::STATUS, None))).await),
+                COMPILER => {
+                    let command = api::command_on_compiler(certname, "GET", metrics::STATUS);
+                    Some(patiently(self.server(name, command)).await)
+                }
+                BALANCER => Some(patiently(self.balancer(name)).await),
                 "puppetdb" => Some(patiently(self.database(name)).await),
                 _ => None,
             }
@@ -96,8 +108,20 @@ impl Source {
         Looked { memory, told }
     }
 
-    async fn server(&self, name: &str) -> Result<Told> {
-        let command = bounded(api::command("GET", metrics::STATUS, None));
+    async fn balancer(&self, name: &str) -> Result<Told> {
+        let command = bounded(balancer::statistics());
+        let request = ExecRequest { container: name.into(), command, ..ExecRequest::default() };
+        let output = self.engine.exec(&request, &mut |_| {}).await?;
+        match output.code {
+            0 => Ok(Told::Balancer(balancer::figures(&output.stdout))),
+            _ => {
+                Err(Error::failed("the balancer does not tell its figures").details([output.stderr.trim().to_owned()]))
+            }
+        }
+    }
+
+    async fn server(&self, name: &str, command: Vec<String>) -> Result<Told> {
+        let command = bounded(command);
         let request = ExecRequest { container: name.into(), command, ..ExecRequest::default() };
         let answer = api::answer(&self.engine.exec(&request, &mut |_| {}).await?)?;
         Ok(Told::Server(metrics::server(&answer.body)?))
@@ -211,6 +235,38 @@ fn of_server(text: &mut Exposition, labels: &[(&'static str, &str)], server: &Se
     if let Some(count) = server.borrow_timeouts {
         let name = "pupperware_puppetserver_jruby_timeouts_total";
         text.counter(name, "Requests for which no JRuby instance came free in time.", labels, count);
+    }
+}
+
+fn of_balancer(text: &mut Exposition, labels: &[(&'static str, &str)], figures: &Figures) {
+    let name = "pupperware_balancer_connections";
+    text.gauge(name, "Connections of agents.", labels, figures.connections);
+    for compiler in &figures.compilers {
+        let labels = [labels, &[("compiler", compiler.number.as_str())]].concat();
+        text.gauge("pupperware_balancer_compiler_up", "1 while it is sent requests.", &labels, flag(compiler.up));
+        text.gauge("pupperware_balancer_requests", "Requests that a compiler has.", &labels, compiler.requests);
+        text.gauge("pupperware_balancer_queue", "Requests that wait for a compiler.", &labels, compiler.queue);
+        for (name, help, seconds) in [
+            (
+                "pupperware_balancer_wait_seconds",
+                "How long the last 1024 requests waited, on average.",
+                compiler.waited,
+            ),
+            (
+                "pupperware_balancer_answer_seconds",
+                "How long the last 1024 answers took, on average.",
+                compiler.answered,
+            ),
+        ] {
+            text.gauge(name, help, &labels, seconds);
+        }
+        for (name, help, count) in [
+            ("pupperware_balancer_requests_total", "Requests that a compiler was sent.", compiler.total),
+            ("pupperware_balancer_retries_total", "Requests that were sent again.", compiler.retries),
+            ("pupperware_balancer_errors_total", "Requests that a compiler did not answer.", compiler.errors),
+        ] {
+            text.counter(name, help, &labels, count);
+        }
     }
 }
 
