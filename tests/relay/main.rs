@@ -4,7 +4,9 @@
 mod hostile;
 mod openapi;
 mod original;
+mod pages;
 mod racing;
+mod rules;
 mod served;
 mod server;
 mod whole;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use pupperware::relay::api::{
-    AcceptRequest, Accepted, EventList, EventMade, Failure, Limits, NewEvent, NewRun, NewToken, NodePage, NodeResult,
-    NodeStatus, Outcome, Progress, ReportEvent, Run, RunList, RunType, Scope, State, StateUpdate, Status, TokenInfo,
-    TokenList, TokenMade, TokenScope,
+    AcceptRequest, Accepted, Approval, ApprovalStatus, ApprovalTerms, Change, ChangeStatus, Changes, Comparison,
+    DecisionRequest, EventList, EventMade, Failure, Limits, LinkMade, NewEvent, NewLink, NewRun, NewToken,
+    NodeComparison, NodePage, NodeResult, NodeStatus, Outcome, Progress, ReportEvent, Run, RunList, RunType, Scope,
+    State, StateUpdate, Status, TokenInfo, TokenList, TokenMade, TokenScope, Verdict,
 };
 use pupperware::relay::server::http::OPENAPI;
 use pupperware::relay::server::http::routes::ROUTES;
@@ -53,6 +54,34 @@ fn full() -> Vec<(&'static str, Value)> {
     let scope: Scope = serde_json::from_value(json!({"nodes": ["a"]})).unwrap();
     let one = std::num::NonZeroU32::new(1);
     let limits = Limits { parallelism: one, max_failures: one, canary: one, batch: one, deadline_seconds: one };
+    let terms = ApprovalTerms { preview: true, not_by_requester: true, within_seconds: one };
+    let approval = Approval {
+        status: ApprovalStatus::Approved,
+        not_by_requester: true,
+        preview: Some(id()),
+        expires_at: Some(now),
+        decided_at: Some(now),
+        decided_by: Some("x".into()),
+        reason: Some("x".into()),
+        left_out: 1,
+        drifted: Some(1),
+    };
+    let change = Change {
+        resource: "File[/x]".into(),
+        property: Some("x".into()),
+        from: Some("x".into()),
+        to: Some("x".into()),
+        status: ChangeStatus::Done,
+        corrective: true,
+    };
+    let changes = Changes { total: 1, first: vec![change.clone()] };
+    let compared = NodeComparison {
+        certname: "a".parse().unwrap(),
+        verdict: Verdict::Drift,
+        unapproved: vec![change.clone()],
+        missing: vec![change.clone()],
+    };
+    let comparison = Comparison { preview: id(), nodes: vec![compared.clone()], total: 1, drifted: 1 };
     let node = NodeResult {
         certname: "a".parse().unwrap(),
         status: NodeStatus::Changed,
@@ -61,6 +90,7 @@ fn full() -> Vec<(&'static str, Value)> {
         message: Some("x".into()),
         report_hash: Some("ab".parse().unwrap()),
         report_url: Some("x".parse().unwrap()),
+        changes: Some(changes.clone()),
         started_at: Some(now),
         finished_at: Some(now),
     };
@@ -96,8 +126,10 @@ fn full() -> Vec<(&'static str, Value)> {
         evaltrace: true,
         description: Some("x".into()),
         limits: Some(limits.clone()),
+        approval: Some(terms.clone()),
     };
     let run = Run::new(id(), request.clone(), now);
+    let run = Run { approval: Some(approval.clone()), preview_of: Some(id()), ..run };
     let key = || Some("k".parse().unwrap());
     let new_event = NewEvent { data: serde_json::Map::new(), key: key(), source: Some(serde_json::Map::new()) };
     let event = ReportEvent {
@@ -127,6 +159,13 @@ fn full() -> Vec<(&'static str, Value)> {
     vec![
         ("NewRun", json!(request)),
         ("Limits", json!(limits)),
+        ("ApprovalTerms", json!(terms)),
+        ("Approval", json!(approval)),
+        ("DecisionRequest", json!(DecisionRequest { reason: Some("x".into()) })),
+        ("Change", json!(change)),
+        ("Changes", json!(changes)),
+        ("NodeComparison", json!(compared)),
+        ("Comparison", json!(comparison)),
         ("Run", json!(run)),
         ("RunList", json!(RunList { runs: vec![run] })),
         ("State", json!(state)),
@@ -144,6 +183,11 @@ fn full() -> Vec<(&'static str, Value)> {
         ("TokenInfo", json!(info)),
         ("TokenMade", json!(TokenMade { token: "x".into(), info: info.clone() })),
         ("TokenList", json!(TokenList { tokens: vec![info] })),
+        (
+            "NewLink",
+            json!(NewLink { connection: "default".parse().unwrap(), name: "x".into(), run: Some(id()), seconds: one }),
+        ),
+        ("LinkMade", json!(LinkMade { path: "x".into(), ends_at: now })),
         ("Failure", json!(Failure { code: "x".into(), message: "x".into() })),
     ]
 }
@@ -161,6 +205,6 @@ fn every_field_and_no_other() {
     assert_eq!(names(&schemas["NodeStatus"]), NodeStatus::ALL.map(|status| json!(status)));
     assert_eq!(
         names(&schemas["TokenScope"]),
-        [TokenScope::Run, TokenScope::Bridge, TokenScope::Trigger].map(|s| json!(s))
+        [TokenScope::Run, TokenScope::Bridge, TokenScope::Trigger, TokenScope::Approve].map(|s| json!(s))
     );
 }

@@ -9,6 +9,7 @@ use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
 use pupperware::relay::server::book::Rules;
+use pupperware::relay::server::rules::Teller;
 use pupperware::relay::server::{Relay, socket};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,15 +32,22 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body as JSON; null when it is none.
     pub body: Value,
+    /// The body as it is.
+    pub text: String,
 }
 
 impl Served {
     /// Starts one with its state in this folder.
     pub async fn start(folder: &Path, rules: Rules) -> Self {
+        Self::telling(folder, rules, Vec::new()).await
+    }
+
+    /// Starts one that tells others of reports.
+    pub async fn telling(folder: &Path, rules: Rules, tellers: Vec<Teller>) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = port.local_addr().unwrap();
         let (end, ending) = watch::channel(false);
-        let relay = Relay::open(folder, rules, port, None, ending).unwrap();
+        let relay = Relay::open(folder, rules, port, None, ending).unwrap().telling(tellers);
         Served { address, end, task: tokio::spawn(relay.run()) }
     }
 
@@ -110,5 +118,6 @@ async fn send(
         status: head.status.as_u16(),
         headers: head.headers,
         body: serde_json::from_slice(&body).unwrap_or_default(),
+        text: String::from_utf8_lossy(&body).into_owned(),
     }
 }

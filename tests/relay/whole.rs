@@ -2,7 +2,8 @@
 //! tokens in files. Only the `ssh` in the bridge's PATH is a script.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -36,7 +37,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let mut site = Site { folder, address: "127.0.0.1:0".into(), server: None };
         site.serve();
-        for (name, scope) in [("ci", "run"), ("bridge", "bridge")] {
+        for (name, scope) in [("ci", "run"), ("bridge", "bridge"), ("boss", "approve")] {
             let mut create = site.pupperware(&["relay", "token", "create", name, "--scope", scope, "--state-dir"]);
             let made = create.arg(site.path("relay")).output().unwrap();
             assert!(made.status.success(), "{}", text(&made.stderr));
@@ -87,8 +88,13 @@ impl Site {
     }
 
     fn bridge(&self) -> Living {
+        self.bridge_with("")
+    }
+
+    /// A bridge with these lines in its file, too.
+    fn bridge_with(&self, more: &str) -> Living {
         let settings = format!(
-            "relay: {{ url: '{}', token_file: '{}' }}\nstate_dir: '{}'\nheartbeat_seconds: 1\n",
+            "relay: {{ url: '{}', token_file: '{}' }}\nstate_dir: '{}'\nheartbeat_seconds: 1\n{more}",
             self.url(),
             self.path("bridge").display(),
             self.path("journal").display()
@@ -192,4 +198,104 @@ fn the_server_is_killed_half_way() {
     let run = site.ended(&id);
     assert_eq!((&run["state"]["outcome"], &run["nodes"][0]["status"]), (&"finished".into(), &"changed".into()));
     assert_eq!(site.started(), ["web01"]);
+}
+
+/// A PuppetDB that has a report of every node for every run: the first run is noop and finds that a service would be
+/// started; the second one starts it, and on `web02` changes a file that nobody was told of.
+fn puppetdb() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut first: Option<String> = None;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let Some(line) = lines.next() else { continue };
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let word = |after: &str| line.split(after).nth(1).map(|rest| rest.split("%22").next().unwrap().to_owned());
+            let body = match word("%22job_id%22%2C%22") {
+                Some(job) => {
+                    let noop = *first.get_or_insert(job.clone()) == job;
+                    let node = word("%22certname%22%2C%22").unwrap();
+                    let kind = if noop {
+                        "aa"
+                    } else if node == "web02" {
+                        "cc"
+                    } else {
+                        "bb"
+                    };
+                    let status = if noop { "unchanged" } else { "changed" };
+                    format!(r#"[{{"hash":"{kind}","status":"{status}","noop_pending":{noop}}}]"#)
+                }
+                None => {
+                    let event = |title: &str, status: &str| {
+                        format!(
+                            r#"{{"resource_type":"Service","resource_title":"{title}","property":"ensure","old_value":"stopped",
+                            "new_value":"running","status":"{status}","corrective_change":false}}"#
+                        )
+                    };
+                    match word("%22report%22%2C%22").as_deref() {
+                        Some("aa") => format!("[{}]", event("nginx", "noop")),
+                        Some("bb") => format!("[{}]", event("nginx", "success")),
+                        _ => format!("[{},{}]", event("nginx", "success"), event("cron", "success")),
+                    }
+                }
+            };
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_noop_run_is_approved_and_what_was_done_is_held_against_it() {
+    let mut site = Site::new("case $remote in *--noop*) ends 0 ;; *) ends 2 ;; esac");
+    let _bridge = site.bridge_with(&format!("puppetdb: {{ url: '{}' }}\n", puppetdb()));
+    let id = site.ask(&["--nodes", "web01,web02", "--needs-approval", "--preview", "--not-by-requester"]);
+    let waiting = |run: &Value| run["approval"]["status"] == "waiting";
+    until("the noop run has ended", || Some(site.show(&id)).filter(waiting));
+    assert_eq!(site.started(), ["web01", "web02"]);
+    // Everything that is known by now outlives the server.
+    site.server = None;
+    site.serve();
+    let found = site.relay(&["runs", "changes", &id]);
+    assert!(
+        text(&found.stdout).contains("Service[nginx]") && text(&found.stdout).contains("would change"),
+        "{}",
+        text(&found.stdout)
+    );
+    let refused = site.relay(&["approve", &id]);
+    assert_eq!(refused.status.code(), Some(1), "who asks has not the scope: {}", text(&refused.stderr));
+    let boss = site.path("boss");
+    let approved = site.relay(&["approve", &id, "--reason", "CHG-1", "--token-file", boss.to_str().unwrap()]);
+    assert!(approved.status.success(), "{}", text(&approved.stderr));
+    let run = site.ended(&id);
+    assert_eq!(run["state"]["outcome"], "finished");
+    let approval = &run["approval"];
+    assert_eq!((&approval["decided_by"], &approval["reason"]), (&"boss".into(), &"CHG-1".into()));
+    assert_eq!(approval["drifted"], 1, "{run}");
+    assert_eq!(site.started(), ["web01", "web01", "web02", "web02"]);
+    let compared = site.relay(&["runs", "changes", &id, "-o", "json"]);
+    let compared: Value = serde_json::from_slice(&compared.stdout).unwrap();
+    assert_eq!(
+        (&compared["nodes"][0]["verdict"], &compared["nodes"][1]["verdict"]),
+        (&"as_approved".into(), &"drift".into())
+    );
+    assert_eq!(compared["nodes"][1]["unapproved"][0]["resource"], "Service[cron]");
+}
+
+#[test]
+fn a_run_that_is_denied_is_not_started() {
+    let site = Site::new("ends 2");
+    let _bridge = site.bridge();
+    let id = site.ask(&["--nodes", "web01", "--needs-approval"]);
+    let boss = site.path("boss");
+    let denied = site.relay(&["deny", &id, "--reason", "no", "--token-file", boss.to_str().unwrap()]);
+    assert!(denied.status.success(), "{}", text(&denied.stderr));
+    let run = site.ended(&id);
+    assert_eq!((&run["state"]["outcome"], &run["approval"]["reason"]), (&"denied".into(), &"no".into()));
+    assert!(site.started().is_empty());
+    let late = site.relay(&["approve", &id, "--token-file", boss.to_str().unwrap()]);
+    assert_eq!(late.status.code(), Some(6), "{}", text(&late.stderr));
 }

@@ -1,6 +1,8 @@
 //! `pupperware relay`: one file a subcommand.
 
 pub mod bridge;
+pub mod decide;
+pub mod link;
 pub mod run;
 pub mod runs;
 pub mod serve;
@@ -30,7 +32,10 @@ pub struct RelayArgs {
 pub enum RelayCommand {
     Run(Box<run::RunArgs>),
     Runs(runs::RunsArgs),
+    Approve(decide::ApproveArgs),
+    Deny(decide::DenyArgs),
     Bridge(bridge::BridgeArgs),
     Serve(serve::ServeArgs),
     Token(token::TokenArgs),
+    Link(link::LinkArgs),
 }

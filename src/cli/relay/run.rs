@@ -15,12 +15,13 @@ use crate::report::output::Output;
 ///
 /// Without `--wait` it is asked for, and that is all. With it, the exit code is 0 when the run finished, 1 when a node
 /// failed or the run was cancelled, 5 when its bridge was not heard of any more or a deadline passed, and 6 when the bridge
-/// refused it.
+/// refused it or nobody agreed to it.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware relay run --nodes web01,web02 --noop --wait   what would change\n  \
     pupperware relay run --nodes-file nodes --canary 2       two first\n  \
-    pupperware relay run --nodes web01 --wait -o json        for programs")]
+    pupperware relay run --nodes web01 --wait -o json        for programs\n  \
+    pupperware relay run --nodes-file nodes --needs-approval --preview --wait")]
 #[expect(clippy::struct_excessive_bools, reason = "they are the flags of Puppet")]
 pub struct RunArgs {
     /// The nodes, by certname.
@@ -65,6 +66,18 @@ pub struct RunArgs {
     /// Stop the run after this time.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub deadline: Option<Duration>,
+    /// Let nobody take it before somebody has agreed (`relay approve`).
+    #[arg(long)]
+    pub needs_approval: bool,
+    /// A noop run first; what it finds is what is approved.
+    #[arg(long, requires = "needs_approval", conflicts_with = "noop")]
+    pub preview: bool,
+    /// Who asks with this token may not agree.
+    #[arg(long, requires = "needs_approval")]
+    pub not_by_requester: bool,
+    /// Time to decide, from when there is something [default: a day].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "needs_approval")]
+    pub approve_within: Option<Duration>,
     /// Wait until it has ended, and show how it goes.
     #[arg(long)]
     pub wait: bool,

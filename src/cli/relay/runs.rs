@@ -11,6 +11,7 @@ use crate::report::output::Output;
 #[command(after_long_help = "Examples:\n  \
     pupperware relay runs list        what waits or runs\n  \
     pupperware relay runs show ID     one run, node by node\n  \
+    pupperware relay runs changes ID  what changed, or would\n  \
     pupperware relay runs cancel ID   start nothing more, stop what runs")]
 pub struct RunsArgs {
     /// What to do.
@@ -24,6 +25,7 @@ pub struct RunsArgs {
 pub enum RunsCommand {
     List(ListArgs),
     Show(ShowArgs),
+    Changes(ChangesArgs),
     Cancel(CancelArgs),
 }
 
@@ -47,6 +49,24 @@ pub struct ShowArgs {
     #[arg(value_name = "ID")]
     pub id: RunId,
     /// How to print it.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Output,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Show what a run changed on its nodes, or would change.
+///
+/// Of a run that waits for approval, what its noop run found. Of one that was approved so and has ended, what was
+/// approved against what happened.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware relay runs changes 8e659097-254a-4b27-bb93-88efea9a9f0e")]
+pub struct ChangesArgs {
+    /// The run.
+    #[arg(value_name = "ID")]
+    pub id: RunId,
+    /// How to print them.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Output,
     /// Which server.

@@ -27,6 +27,9 @@ pub struct ServeArgs {
     /// The certificate's key (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Rules by which others are told of reports.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// End a run that nobody has taken after so many seconds.
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u32).range(1..))]
     pub pending_ttl: u32,

@@ -15,8 +15,8 @@ use crate::cli::relay::run::RunArgs;
 use crate::error::{Error, Kind, Result};
 use crate::execute::cancel::Cancel;
 use crate::relay::api::{
-    IdempotencyKey, Limits, Line, MAX_NODES, NewRun, NodeName, NodeResult, NodeStatus, Nodes, Outcome, Run, RunId,
-    Scope, Status, heartbeat,
+    ApprovalStatus, ApprovalTerms, IdempotencyKey, Limits, Line, MAX_NODES, NewRun, NodeName, NodeResult, NodeStatus,
+    Nodes, Outcome, Run, RunId, Scope, Status, heartbeat,
 };
 use crate::relay::client::relay::{CallError, Relay};
 use crate::report::Report;
@@ -96,6 +96,12 @@ fn request(args: &RunArgs) -> Result<NewRun> {
         Some(some) => some,
         None => None,
     };
+    let within_seconds = match args.approve_within.map(seconds) {
+        Some(None) => return Err(Error::usage("--approve-within is not between a second and a century")),
+        Some(some) => some,
+        None => None,
+    };
+    let terms = ApprovalTerms { preview: args.preview, not_by_requester: args.not_by_requester, within_seconds };
     let limits = Limits {
         parallelism: args.parallelism,
         max_failures: args.max_failures,
@@ -111,6 +117,7 @@ fn request(args: &RunArgs) -> Result<NewRun> {
     run.trace = args.trace;
     run.evaltrace = args.evaltrace;
     run.description = args.description.as_deref().map(Line::from);
+    run.approval = args.needs_approval.then_some(terms);
     run.limits = (limits != Limits::default()).then_some(limits);
     Ok(run)
 }
@@ -293,9 +300,18 @@ fn headline(run: &Run) -> String {
     match run.state.status {
         Status::Complete => format!("{}{counted}", run.state.outcome.as_ref().unwrap_or(&Outcome::Finished)),
         Status::InProgress => format!("under way{counted}"),
+        Status::Pending if undecided(run) == Some(ApprovalStatus::Previewing) => "its noop run is under way".into(),
+        Status::Pending if undecided(run) == Some(ApprovalStatus::Waiting) => {
+            format!("waiting for approval: `pupperware relay approve {}`", run.id)
+        }
         Status::Pending if run.state.accepted_at.is_some() => "accepted by a bridge".into(),
         Status::Pending => "waiting for a bridge".into(),
     }
+}
+
+/// What somebody has to decide about it, if anything.
+fn undecided(run: &Run) -> Option<ApprovalStatus> {
+    run.approval.as_ref().map(|approval| approval.status)
 }
 
 /// What a run's end is to the process that asked for it; `docs/reference/exit-codes.md` has the table.
@@ -304,7 +320,7 @@ fn exit_code(run: &Run) -> u8 {
         None => return 0,
         Some(outcome) if outcome.is_good() => return 0,
         Some(Outcome::Expired | Outcome::Lost) => Kind::TimedOut,
-        Some(Outcome::Error) => Kind::Refused,
+        Some(Outcome::Error | Outcome::Denied) => Kind::Refused,
         Some(_) => Kind::Failed,
     };
     kind.exit_code()
@@ -315,6 +331,10 @@ fn why(run: &Run) -> String {
     let said = run.state.run_results.as_ref().and_then(|r| r.get("result")?.get("msg")?.as_str().map(Line::from));
     let said = said.map(|text| format!(": {text}")).unwrap_or_default();
     match run.state.outcome.as_ref() {
+        Some(Outcome::Denied) => format!("nobody agreed to the run{said}"),
+        Some(Outcome::Expired) if run.approval.is_some() && run.state.run_results.is_some() => {
+            format!("the run has ended{said}")
+        }
         Some(Outcome::Expired) => format!("no bridge took the run{said}; is one there, and does its token fit?"),
         Some(Outcome::Lost) => format!("the bridge was not heard of any more{said}"),
         Some(Outcome::Error) => format!("the bridge did not start the run{said}"),
@@ -346,6 +366,7 @@ mod tests {
             ("error", 6),
             ("expired", 5),
             ("lost", 5),
+            ("denied", 6),
         ];
         for (outcome, code) in cases {
             assert_eq!(exit_code(&run(outcome)), code, "{outcome}");

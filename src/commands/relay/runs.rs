@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::changes;
 use super::run::all_nodes;
 use super::server::{failed, named};
 use super::shown::{Several, Whole};
@@ -29,6 +30,7 @@ pub(super) async fn run(args: &RunsArgs, report: &Report) -> Result<u8> {
             let nodes = all_nodes(&relay, &run).await?;
             print_data(args.output, &Document::new(Whole { run, nodes }))?;
         }
+        RunsCommand::Changes(args) => changes::run(args).await?,
         RunsCommand::Cancel(args) => {
             let cancelled = named(&args.server)?.cancel(&args.id).await;
             cancelled.map_err(|e| failed(&format!("run {} cannot be stopped", args.id), e))?;

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::execute::cancel::Cancel;
 use crate::relay::api::life::Patience;
 use crate::relay::server::book::{Retention, Rules};
+use crate::relay::server::rules::{RulesFile, Teller};
 use crate::relay::server::{Relay, tls};
 use crate::report::Report;
 
@@ -43,9 +44,15 @@ pub(super) async fn run(args: &ServeArgs, report: &Report) -> Result<u8> {
         },
         ..Rules::default()
     };
+    let tellers = match &args.rules {
+        Some(path) => Teller::all(RulesFile::load(path)?).map_err(|why| {
+            Error::usage(format!("the rules in {} cannot be used", path.display())).because(anyhow::anyhow!(why))
+        })?,
+        None => Vec::new(),
+    };
     let cancel = Cancel::listen();
     let (end, ending) = watch::channel(false);
-    let relay = Relay::open(&args.state_dir, rules, port, tls, ending)?;
+    let relay = Relay::open(&args.state_dir, rules, port, tls, ending)?.telling(tellers);
     report.note(format!("the Relay API is at {scheme}://{address}; Ctrl-C ends this"));
     let ask = async {
         cancel.requested().await;

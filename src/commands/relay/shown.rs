@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::relay::api::{NodeResult, NodeStatus, Progress, Run, Status};
+use crate::relay::api::{ApprovalStatus, NodeResult, NodeStatus, Progress, Run, Status};
 use crate::report::output::Tabular;
 use crate::report::table::{Cell, Table, Tone};
 
@@ -59,9 +59,15 @@ impl Tabular for Several {
 fn status(run: &Run) -> String {
     match (run.state.status, &run.state.outcome) {
         (Status::Complete, Some(outcome)) => outcome.to_string(),
+        (Status::Pending, _) if waits(run) => "needs approval".into(),
         (Status::Pending, _) if run.state.accepted_at.is_some() => "accepted".into(),
         (status, _) => status.as_str().into(),
     }
+}
+
+fn waits(run: &Run) -> bool {
+    let status = run.approval.as_ref().map(|approval| approval.status);
+    matches!(status, Some(ApprovalStatus::Previewing | ApprovalStatus::Waiting))
 }
 
 fn tone(status: NodeStatus) -> Tone {

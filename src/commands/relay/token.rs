@@ -1,21 +1,13 @@
 //! `pupperware relay token`: asks the server that runs, by the socket in its folder.
 
-use std::path::Path;
-
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
+use hyper::Method;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 
+use super::own::ask;
 use crate::cli::relay::token::{TokenCommand, TokenListArgs};
-use crate::error::{Error, Result};
-use crate::relay::api::{Failure, NewToken, TokenInfo, TokenList, TokenMade};
-use crate::relay::server::socket;
+use crate::error::Result;
+use crate::relay::api::{NewToken, TokenInfo, TokenList, TokenMade};
 use crate::report::output::{Document, Tabular, print_data};
 use crate::report::table::{Cell, Table, Tone};
 use crate::report::{Report, terminal};
@@ -94,38 +86,4 @@ async fn list(args: &TokenListArgs) -> Result<()> {
     let now = Timestamp::now();
     let tokens = list.tokens.into_iter().filter(|info| args.all || info.is_live(now)).collect();
     print_data(args.output, &Document::new(Tokens { tokens, now }))
-}
-
-/// A request to the server of this folder.
-async fn ask<T: DeserializeOwned>(
-    folder: &Path,
-    method: Method,
-    path: &str,
-    body: Option<&impl Serialize>,
-) -> Result<T> {
-    let place = socket(folder);
-    let stream = UnixStream::connect(&place).await.map_err(|error| {
-        Error::failed(format!("no Relay server answers at {}", place.display()))
-            .because(error)
-            .hint(format!("is it running? `pupperware relay serve --state-dir {}`", folder.display()))
-    })?;
-    let failed = |error: anyhow::Error| Error::failed("the Relay server does not answer as it should").because(error);
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.into()))?;
-    tokio::spawn(connection);
-    let text = body.map(serde_json::to_vec).transpose().map_err(|error| failed(error.into()))?.unwrap_or_default();
-    let request =
-        Request::builder().method(method).uri(path).header("host", "relay").body(Full::new(Bytes::from(text)));
-    let request = request.map_err(|error| failed(error.into()))?;
-    let response = sender.send_request(request).await.map_err(|error| failed(error.into()))?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(|error| failed(error.into()))?.to_bytes();
-    if status.is_success() {
-        return serde_json::from_slice(&body).map_err(|error| failed(error.into()));
-    }
-    match serde_json::from_slice::<Failure>(&body) {
-        Ok(failure) if status.is_client_error() => Err(Error::refused(failure.message)),
-        Ok(failure) => Err(Error::failed(failure.message)),
-        Err(error) => Err(failed(error.into())),
-    }
 }

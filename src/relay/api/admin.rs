@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::names::{ConnectionName, TokenId, TokenName};
+use super::names::{ConnectionName, Line, RunId, TokenId, TokenName};
 
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -18,6 +19,8 @@ pub enum TokenScope {
     Bridge,
     /// Send events.
     Trigger,
+    /// Approve runs or deny them, and look at them.
+    Approve,
 }
 
 impl TokenScope {
@@ -27,6 +30,7 @@ impl TokenScope {
             TokenScope::Run => "run",
             TokenScope::Bridge => "bridge",
             TokenScope::Trigger => "trigger",
+            TokenScope::Approve => "approve",
         }
     }
 }
@@ -94,4 +98,29 @@ pub struct TokenMade {
 pub struct TokenList {
     /// By connection and name; those that opened things once, too.
     pub tokens: Vec<TokenInfo>,
+}
+
+/// Body of `POST /admin/links`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// Whose runs it shows.
+    pub connection: ConnectionName,
+    /// Whom it signs in; decisions are theirs.
+    pub name: Line,
+    /// The only run that it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// How long it works; an hour when nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<NonZeroU32>,
+}
+
+/// Answer (201) to making a link: the only time that it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkMade {
+    /// Its path on the server.
+    pub path: String,
+    /// Until when it works.
+    pub ends_at: Timestamp,
 }

@@ -37,8 +37,11 @@ pub struct Acceptance {
 pub struct Life {
     /// As the API shows it.
     pub state: State,
-    /// Since when it waits.
+    /// When it was asked for.
     pub since: Timestamp,
+    /// Since when a bridge could take it, when somebody had to agree first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_at: Option<Timestamp>,
     /// Who took it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<Acceptance>,
@@ -113,7 +116,7 @@ impl Refused {
 impl Life {
     /// Of a run that was just asked for.
     pub fn new(now: Timestamp) -> Self {
-        Life { state: State::pending(now), since: now, acceptance: None }
+        Life { state: State::pending(now), since: now, offered_at: None, acceptance: None }
     }
 
     /// What is to be told to who accepted it.
@@ -145,7 +148,7 @@ impl Life {
         }
         let held = token.map(|token| (token.clone(), fresh.clone()));
         let state = State { accepted_at: Some(now), ..self.state.clone() };
-        Ok(Life { state, since: self.since, acceptance: Some(Acceptance { at: now, held }) })
+        Ok(Life { state, acceptance: Some(Acceptance { at: now, held }), ..self.clone() })
     }
 
     /// A bridge says how far it is. The nodes in it are not this file's matter.
@@ -221,12 +224,19 @@ impl Life {
         }
     }
 
+    /// Somebody agreed: from now on a bridge can take it.
+    pub fn offer(&self, now: Timestamp) -> Life {
+        let state = State { updated_at: Some(now), ..self.state.clone() };
+        Life { state, offered_at: Some(now), ..self.clone() }
+    }
+
     /// How the server has to end it by now, if at all.
     pub fn overdue(&self, patience: &Patience, now: Timestamp) -> Option<Outcome> {
         let (since, promise) = match (self.state.status, &self.acceptance) {
             (Status::Complete, _) => return None,
             (_, None) => {
-                return (now.duration_since(self.since) >= patience.pending).then_some(Outcome::Expired);
+                let since = self.offered_at.unwrap_or(self.since);
+                return (now.duration_since(since) >= patience.pending).then_some(Outcome::Expired);
             }
             (_, Some(acceptance)) => match (self.state.next_update_before, self.state.updated_at) {
                 (Some(promise), Some(updated)) => (updated, promise),
@@ -234,6 +244,13 @@ impl Life {
             },
         };
         (heartbeat::missed(since, promise, now) > patience.missed).then_some(Outcome::Lost)
+    }
+
+    /// The server ends it, and says why, as the original bridge would.
+    pub fn end_because(&self, outcome: Outcome, why: &str, now: Timestamp) -> Life {
+        let mut life = self.end(outcome, now);
+        life.state.run_results = Some(serde_json::json!({"result": {"msg": why}}));
+        life
     }
 
     /// The server ends it.

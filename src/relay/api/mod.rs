@@ -9,13 +9,17 @@
 //! | `?wait=SECONDS` | `GET /_puppet/runs`: the answer waits until there is a run to take |
 //! | `progress`, `nodes` | [`StateUpdate`]: how each node fares |
 //! | `cancel_requested` | [`State`]: also in the answer to a state update |
+//! | `changes` | [`NodeResult`]: what was changed there, or would be |
 //! | `limits`, `description` | [`NewRun`] |
+//! | `approval` | [`NewRun`], [`Run`]: somebody has to agree before a bridge may take it |
 //!
 //! The original Ruby bridge makes an instance variable of every field, and parses every time it is given. So names are
 //! plain snake_case, and nothing is ever sent as `null`.
 
 mod admin;
 mod answers;
+mod approval;
+mod changes;
 mod events;
 pub mod heartbeat;
 pub mod life;
@@ -26,8 +30,10 @@ mod scope;
 mod state;
 mod token;
 
-pub use admin::{NewToken, TokenInfo, TokenList, TokenMade, TokenScope};
+pub use admin::{LinkMade, NewLink, NewToken, TokenInfo, TokenList, TokenMade, TokenScope};
 pub use answers::{AcceptRequest, Accepted, Failure, NodePage, RunList};
+pub use approval::{Approval, ApprovalStatus, ApprovalTerms, DecisionRequest};
+pub use changes::{Change, ChangeStatus, Changes, Comparison, NodeComparison, Verdict};
 pub use events::{EventList, EventMade, NewEvent, ReportEvent};
 pub use names::{
     AcceptToken, BadName, ConnectionName, Environment, IdempotencyKey, JobId, Lease, Line, NodeName, ReportHash, RunId,

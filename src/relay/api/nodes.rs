@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::changes::Changes;
 use super::names::{JobId, Line, NodeName, ReportHash};
 
 /// How far one node is.
@@ -91,6 +92,9 @@ pub struct NodeResult {
     /// Where the report can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_url: Option<JobId>,
+    /// What was changed there, or would be, as its report has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// When it was started there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -110,6 +114,7 @@ impl NodeResult {
             message: None,
             report_hash: None,
             report_url: None,
+            changes: None,
             started_at: None,
             finished_at: None,
         }

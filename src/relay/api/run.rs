@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approval::{Approval, ApprovalTerms};
 use super::names::{Environment, Line, RunId};
 use super::scope::Scope;
 use super::state::State;
@@ -54,6 +55,9 @@ pub struct NewRun {
     /// Ours: how fast, how long, and when to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// Ours: somebody has to agree first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalTerms>,
 }
 
 impl NewRun {
@@ -70,6 +74,7 @@ impl NewRun {
             evaltrace: false,
             description: None,
             limits: None,
+            approval: None,
         }
     }
 }
@@ -134,12 +139,19 @@ pub struct Run {
     /// Ours: when it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
+    /// Ours: whether somebody agreed, when somebody has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// Ours: the run that waits for what this noop run finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_of: Option<RunId>,
 }
 
 impl Run {
     /// The run that a request makes.
     pub fn new(id: RunId, request: NewRun, now: Timestamp) -> Self {
-        let NewRun { kind, environment, scope, noop, no_noop, debug, trace, evaltrace, description, limits } = request;
+        let NewRun { kind, environment, scope, noop, no_noop, debug, trace, evaltrace, description, limits, .. } =
+            request;
         Run {
             id,
             kind,
@@ -154,6 +166,8 @@ impl Run {
             description,
             limits,
             created_at: Some(now),
+            approval: None,
+            preview_of: None,
         }
     }
 }

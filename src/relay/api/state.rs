@@ -47,6 +47,8 @@ pub enum Outcome {
     Expired,
     /// Its bridge was not heard of any more. Said by the server.
     Lost,
+    /// Somebody had to agree, and did not want to. Said by the server.
+    Denied,
     /// A word of somebody else's.
     Other(String),
 }
@@ -61,6 +63,7 @@ impl Outcome {
             Outcome::Cancelled => "cancelled",
             Outcome::Expired => "expired",
             Outcome::Lost => "lost",
+            Outcome::Denied => "denied",
             Outcome::Other(word) => word,
         }
     }
@@ -87,8 +90,15 @@ impl TryFrom<String> for Outcome {
     type Error = BadName;
 
     fn try_from(word: String) -> Result<Self, BadName> {
-        let known =
-            [Outcome::Finished, Outcome::Failed, Outcome::Error, Outcome::Cancelled, Outcome::Expired, Outcome::Lost];
+        let known = [
+            Outcome::Finished,
+            Outcome::Failed,
+            Outcome::Error,
+            Outcome::Cancelled,
+            Outcome::Expired,
+            Outcome::Lost,
+            Outcome::Denied,
+        ];
         if let Some(outcome) = known.into_iter().find(|outcome| outcome.as_str() == word) {
             return Ok(outcome);
         }

@@ -343,7 +343,7 @@ impl Workshop {
                 while let Some(found) = &self.reports {
                     if let Ok(Some(report)) = found.find(job, &node).await {
                         let known = NodeResult::new(node.clone(), NodeStatus::Running);
-                        return floor.end(reports::with(known, &report, found.as_ref())).await;
+                        return floor.end(reports::told(known, &report, found.as_ref()).await).await;
                     }
                     why = "its report has not come to PuppetDB";
                     if tokio::time::Instant::now() >= until {

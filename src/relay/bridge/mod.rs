@@ -14,6 +14,7 @@
 pub mod audit;
 pub mod backend;
 pub mod board;
+mod changes;
 pub mod config;
 pub mod drive;
 pub mod floor;

@@ -4,12 +4,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::relay::api::{JobId, Line, NodeName, NodeResult, NodeStatus, ReportHash, RunId};
+use super::changes;
+use crate::relay::api::{Changes, JobId, Line, NodeName, NodeResult, NodeStatus, ReportHash, RunId};
 use crate::relay::client::connection::Connection;
 
 /// A report, as far as we need it.
@@ -28,6 +30,10 @@ pub struct Report {
 pub trait Reports: Send + Sync {
     /// The report of this run on this node, if it has come.
     fn find<'a>(&'a self, run: &'a RunId, node: &'a NodeName) -> BoxFuture<'a, Result<Option<Report>, String>>;
+    /// What it says was changed, or would be; nothing where that cannot be found out.
+    fn changes<'a>(&'a self, _report: &'a ReportHash) -> BoxFuture<'a, Result<Option<Changes>, String>> {
+        Box::pin(async { Ok(None) })
+    }
     /// Where people can look at it.
     fn url(&self, node: &NodeName, hash: &ReportHash) -> Option<JobId>;
 }
@@ -46,6 +52,18 @@ impl PuppetDb {
     }
 }
 
+impl PuppetDb {
+    async fn get(&self, path: &str) -> Result<Bytes, String> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len();
+        let sent = self.connections[turn].send(Method::GET, path, None, Duration::ZERO, &[]).await;
+        let answer = sent.map_err(|e| e.to_string())?;
+        match answer.status.is_success() {
+            true => Ok(answer.body),
+            false => Err(format!("PuppetDB answers with {}", answer.status)),
+        }
+    }
+}
+
 impl Reports for PuppetDb {
     fn find<'a>(&'a self, run: &'a RunId, node: &'a NodeName) -> BoxFuture<'a, Result<Option<Report>, String>> {
         Box::pin(async move {
@@ -55,15 +73,19 @@ impl Reports for PuppetDb {
                 ["and", ["=", "job_id", run.as_str()], ["=", "certname", node.as_str()]]
             ]);
             let path = format!("/pdb/query/v4/reports?query={}", encoded(&query.to_string()));
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len();
-            let sent = self.connections[turn].send(Method::GET, &path, None, Duration::ZERO, &[]).await;
-            let answer = sent.map_err(|e| e.to_string())?;
-            if !answer.status.is_success() {
-                return Err(format!("PuppetDB answers with {}", answer.status));
-            }
-            let found: Vec<Report> = serde_json::from_slice(&answer.body)
+            let found: Vec<Report> = serde_json::from_slice(&self.get(&path).await?)
                 .map_err(|e| format!("PuppetDB's answer is no list of reports: {e}"))?;
             Ok(found.into_iter().next())
+        })
+    }
+
+    fn changes<'a>(&'a self, report: &'a ReportHash) -> BoxFuture<'a, Result<Option<Changes>, String>> {
+        Box::pin(async move {
+            let (query, order, limit) = changes::query(report);
+            let (query, order) = (encoded(&query.to_string()), encoded(&order.to_string()));
+            let path = format!("/pdb/query/v4/events?query={query}&order_by={order}&limit={limit}");
+            let read = changes::read(&self.get(&path).await?);
+            read.map(Some).map_err(|e| format!("PuppetDB's answer is no list of events: {e}"))
         })
     }
 
@@ -90,7 +112,7 @@ pub async fn enrich(mut result: NodeResult, run: &RunId, reports: &dyn Reports) 
     let mut why = "its report has not come to PuppetDB".to_owned();
     for pause in PAUSES {
         match reports.find(run, &result.certname).await {
-            Ok(Some(report)) => return with(result, &report, reports),
+            Ok(Some(report)) => return told(result, &report, reports).await,
             Ok(None) => tokio::time::sleep(Duration::from_millis(pause)).await,
             // Whoever does not answer now is not waited for: the run goes on, and the exit code is known.
             Err(e) => {
@@ -105,8 +127,22 @@ pub async fn enrich(mut result: NodeResult, run: &RunId, reports: &dyn Reports) 
     result
 }
 
-/// What the report says of a node.
-pub fn with(mut result: NodeResult, report: &Report, reports: &dyn Reports) -> NodeResult {
+/// What the report says of a node, and what was changed there, or would be. The run does not depend on the changes: where
+/// they cannot be had, they are left out.
+pub async fn told(result: NodeResult, report: &Report, reports: &dyn Reports) -> NodeResult {
+    let mut result = with(result, report, reports);
+    if result.status == NodeStatus::Unchanged {
+        result.changes = Some(Changes::default());
+        return result;
+    }
+    match reports.changes(&report.hash).await {
+        Ok(changes) => result.changes = changes,
+        Err(error) => tracing::warn!(node = %result.certname, error, "its changes are not known"),
+    }
+    result
+}
+
+fn with(mut result: NodeResult, report: &Report, reports: &dyn Reports) -> NodeResult {
     result.status = match report.status.as_str() {
         "failed" => NodeStatus::Failed,
         "changed" => NodeStatus::Changed,

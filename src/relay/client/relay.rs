@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::connection::{Answer, Connection, Failure};
 use crate::relay::api::{
-    self, AcceptRequest, AcceptToken, Accepted, IdempotencyKey, Lease, NewRun, NodePage, Run, RunId, RunList, State,
-    StateUpdate,
+    self, AcceptRequest, AcceptToken, Accepted, Comparison, DecisionRequest, IdempotencyKey, Lease, Line, NewRun,
+    NodePage, Run, RunId, RunList, State, StateUpdate,
 };
 
 /// Why a call came to nothing, by what to do about it.
@@ -137,6 +137,25 @@ impl Relay {
     pub async fn cancel(&self, id: &RunId) -> Result<(), CallError> {
         let path = format!("/_puppet/runs/{id}/cancel");
         self.call(Method::POST, &path, Some(b"{}".to_vec()), Duration::ZERO).await.map(|_| ())
+    }
+
+    /// Approves a run, or denies it.
+    ///
+    /// # Errors
+    /// There is no such run, nothing to decide, or who asks may not.
+    pub async fn decide(&self, id: &RunId, approve: bool, reason: Option<Line>) -> Result<Run, CallError> {
+        let path = format!("/_puppet/runs/{id}/{}", if approve { "approve" } else { "deny" });
+        let request = body(&DecisionRequest { reason })?;
+        read(&self.call(Method::POST, &path, Some(request), Duration::ZERO).await?)
+    }
+
+    /// What was approved for a run against what happened, from `offset` on.
+    ///
+    /// # Errors
+    /// There is no such run, or it had no preview.
+    pub async fn comparison(&self, id: &RunId, offset: usize, limit: usize) -> Result<Comparison, CallError> {
+        let path = format!("/_puppet/runs/{id}/comparison?offset={offset}&limit={limit}");
+        read(&self.call(Method::GET, &path, None, Duration::ZERO).await?)
     }
 
     async fn call(

@@ -8,13 +8,17 @@
 //! - [`store`]: keeps facts.
 //! - [`keeper`]: owns both; one decision at a time.
 //! - [`http`]: requests and answers.
+//! - `web`: pages for people.
+//! - [`rules`]: tells others of reports.
 
 pub mod book;
 pub mod http;
 pub mod keeper;
 mod refusal;
+pub mod rules;
 pub mod store;
 pub mod tls;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +34,7 @@ use book::Rules;
 use http::{Listening, Server, bind_admin};
 use keeper::Keeper;
 pub use refusal::Refusal;
+use rules::Teller;
 use store::StoreError;
 use store::file::FileStore;
 
@@ -45,6 +50,7 @@ pub fn socket(folder: &Path) -> PathBuf {
 pub struct Relay {
     listening: Listening,
     keeper: Arc<Keeper>,
+    tellers: Vec<Teller>,
 }
 
 impl Relay {
@@ -74,13 +80,25 @@ impl Relay {
                 .hint("a socket's path has at most 107 characters; choose a shorter `--state-dir`")
         })?;
         let keeper = Arc::new(keeper);
-        let server = Arc::new(Server::new(keeper.clone(), ending.clone()));
-        Ok(Relay { listening: Listening { server, port, tls, own, ending }, keeper })
+        let server = Arc::new(Server::new(keeper.clone(), tls.is_some(), ending.clone()));
+        Ok(Relay { listening: Listening { server, port, tls, own, ending }, keeper, tellers: Vec::new() })
+    }
+
+    /// With rules by which others are told of reports.
+    pub fn telling(mut self, tellers: Vec<Teller>) -> Self {
+        self.tellers = tellers;
+        self
     }
 
     /// Answers until it is to end.
     pub async fn run(self) {
         let keeper = self.keeper;
+        // Before the first event can come.
+        for teller in self.tellers {
+            if let Some(at) = teller.begin(&keeper).await {
+                tokio::spawn(teller.tell(at, keeper.clone(), self.listening.ending.clone()));
+            }
+        }
         let watch = async {
             let mut tick = tokio::time::interval(WATCH);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -100,13 +118,15 @@ impl Relay {
 async fn look_after(keeper: &Arc<Keeper>) {
     let now = Timestamp::now();
     let idle = keeper.read(|book| {
-        book.overdue(&keeper.rules, now).is_empty() && book.outlived(&keeper.rules.retention, now).is_empty()
+        let ended = book.overdue(&keeper.rules, now).is_empty() && book.gates(now).is_empty();
+        ended && book.outlived(&keeper.rules.retention, now).is_empty()
     });
     if idle {
         return;
     }
     let done = keeper.act(|book, rules, now| {
         let mut facts = book.overdue(rules, now);
+        facts.extend(book.gates(now));
         facts.extend(book.outlived(&rules.retention, now));
         Ok((facts, ()))
     });

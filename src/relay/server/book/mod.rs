@@ -4,13 +4,19 @@
 //! No clock, no chance, no I/O: times, identifiers and leases are given. [`Book::apply`] is the only thing that changes
 //! it, and does the same with the same facts, so that a store keeps facts and nothing else.
 
+mod compare;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod intake;
+mod links;
 mod queue;
 mod retention;
 mod runs;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,10 +26,12 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use crate::relay::api::life::{Life, Patience};
 use crate::relay::api::{
-    ConnectionName, IdempotencyKey, NewRun, NodeName, NodeResult, ReportEvent, Run, RunId, State, TokenHash, TokenId,
-    TokenInfo,
+    ConnectionName, IdempotencyKey, NewRun, NodeName, NodeResult, ReportEvent, Run, RunId, Scope, State, TokenHash,
+    TokenId, TokenInfo, TokenName,
 };
 
+pub use gate::{Choice, Decider, Gate};
+pub use links::Link;
 pub use retention::Retention;
 pub use tokens::ROTATION_GRACE;
 
@@ -88,6 +96,34 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         nodes: Vec<NodeResult>,
     },
+    /// What has to be decided about a run has changed, and with it perhaps the run.
+    RunGated {
+        /// Which.
+        id: RunId,
+        /// What is to be decided, or was.
+        gate: Box<Gate>,
+        /// How far the run is.
+        life: Box<Life>,
+    },
+    /// A link was made that signs somebody in.
+    LinkMade {
+        /// By which it is found.
+        hash: TokenHash,
+        /// Whom, and where to.
+        link: Link,
+    },
+    /// Links were used, or their time is over.
+    LinksEnded {
+        /// Which.
+        hashes: Vec<TokenHash>,
+    },
+    /// A rule has told of events.
+    Told {
+        /// Which.
+        rule: TokenName,
+        /// The last event.
+        up_to: u64,
+    },
     /// Runs that ended long ago are not kept any more.
     RunsForgotten {
         /// Which.
@@ -123,6 +159,12 @@ pub struct Entry {
     pub request: NewRun,
     /// How far it is.
     pub life: Life,
+    /// What has to be decided before a bridge may take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// The run that waits for what this noop run finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_of: Option<RunId>,
     /// Nodes that were heard of, with the number of the facts that said so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<NodeName, (u64, NodeResult)>,
@@ -135,7 +177,15 @@ impl Entry {
     /// As the API shows it.
     pub fn view(&self) -> Run {
         let run = Run::new(self.id.clone(), self.request.clone(), self.life.since);
-        Run { state: self.life.state.clone(), ..run }
+        let gate = self.gate.as_ref();
+        let frozen = gate.and_then(|gate| gate.frozen.clone()).map(Scope::Nodes);
+        Run {
+            state: self.life.state.clone(),
+            scope: frozen.unwrap_or(run.scope),
+            approval: gate.map(|gate| gate.approval.clone()),
+            preview_of: self.preview_of.clone(),
+            ..run
+        }
     }
 
     /// Its state.
@@ -172,6 +222,9 @@ pub struct Book {
     event_bytes: usize,
     event_keys: HashMap<(ConnectionName, IdempotencyKey), u64>,
     next_event: u64,
+    links: BTreeMap<TokenHash, Link>,
+    /// How far each rule is.
+    told: BTreeMap<TokenName, u64>,
 }
 
 /// What is written of it.
@@ -182,6 +235,10 @@ struct Snapshot {
     runs: Vec<Entry>,
     events: Vec<(ConnectionName, ReportEvent)>,
     next_event: u64,
+    #[serde(default)]
+    links: Vec<(TokenHash, Link)>,
+    #[serde(default)]
+    told: BTreeMap<TokenName, u64>,
 }
 
 impl From<Book> for Snapshot {
@@ -192,6 +249,8 @@ impl From<Book> for Snapshot {
             runs: book.runs.into_values().collect(),
             events: book.events.into_values().collect(),
             next_event: book.next_event,
+            links: book.links.into_iter().collect(),
+            told: book.told,
         }
     }
 }
@@ -203,6 +262,8 @@ impl From<Snapshot> for Book {
         snapshot.runs.into_iter().for_each(|entry| book.keep_run(entry));
         snapshot.events.into_iter().for_each(|(connection, event)| book.keep_event(connection, event));
         book.next_event = book.next_event.max(snapshot.next_event);
+        book.links = snapshot.links.into_iter().collect();
+        book.told = snapshot.told;
         book
     }
 }
@@ -226,7 +287,17 @@ impl Book {
                     }
                 }
                 Fact::RunAsked(entry) => self.keep_run(Entry { changed: number, ..*entry }),
-                Fact::RunMoved { id, life, nodes } => self.move_run(&id, *life, nodes),
+                Fact::RunMoved { id, life, nodes } => self.change_run(&id, |entry| {
+                    entry.life = *life;
+                    entry.nodes.extend(nodes.into_iter().map(|node| (node.certname.clone(), (number, node))));
+                }),
+                Fact::RunGated { id, gate, life } => self.change_run(&id, |entry| {
+                    entry.gate = Some(*gate);
+                    entry.life = *life;
+                }),
+                Fact::LinkMade { hash, link } => drop(self.links.insert(hash, link)),
+                Fact::LinksEnded { hashes } => hashes.iter().for_each(|hash| drop(self.links.remove(hash))),
+                Fact::Told { rule, up_to } => drop(self.told.insert(rule, up_to)),
                 Fact::RunsForgotten { ids } => ids.iter().for_each(|id| self.forget_run(id)),
                 Fact::EventTaken { connection, event } => self.keep_event(connection, *event),
                 Fact::EventsForgotten { up_to } => self.forget_events(up_to),
@@ -258,13 +329,11 @@ impl Book {
         self.runs.insert(place, entry);
     }
 
-    fn move_run(&mut self, id: &RunId, life: Life, nodes: Vec<NodeResult>) {
-        let number = self.number;
+    fn change_run(&mut self, id: &RunId, change: impl FnOnce(&mut Entry)) {
         let Some(mut entry) = self.places.get(id).and_then(|place| self.runs.remove(place)) else { return };
         self.clear_busy(&entry);
-        entry.life = life;
-        entry.changed = number;
-        entry.nodes.extend(nodes.into_iter().map(|node| (node.certname.clone(), (number, node))));
+        change(&mut entry);
+        entry.changed = self.number;
         self.mark_busy(&entry);
         self.runs.insert(self.places[id], entry);
     }
@@ -279,7 +348,7 @@ impl Book {
 
     fn mark_busy(&mut self, entry: &Entry) {
         if entry.life.is_under_way() {
-            for node in entry.request.scope.nodes().unwrap_or_default() {
+            for node in entry.named() {
                 self.busy.insert((entry.connection.clone(), node.clone()), entry.id.clone());
             }
         }
@@ -287,7 +356,7 @@ impl Book {
 
     fn clear_busy(&mut self, entry: &Entry) {
         if entry.life.is_under_way() {
-            for node in entry.request.scope.nodes().unwrap_or_default() {
+            for node in entry.named() {
                 self.busy.remove(&(entry.connection.clone(), node.clone()));
             }
         }

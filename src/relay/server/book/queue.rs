@@ -17,7 +17,7 @@ impl Book {
     /// waits, too. So all that are offered can be taken together, and nothing is overtaken for ever.
     pub fn offers(&self, connection: &ConnectionName) -> Vec<&Entry> {
         let mut turns = HashMap::new();
-        let free = self.runs.iter().filter(|(_, entry)| entry.connection == *connection && entry.life.is_free());
+        let free = self.runs.iter().filter(|(_, entry)| entry.connection == *connection && entry.is_free());
         let mut waiting: Vec<(usize, u64, &Entry)> = free
             .map(|(place, entry)| {
                 let turn = turns.entry(&entry.requester).or_insert(0_usize);
@@ -29,7 +29,7 @@ impl Book {
         let mut wanted: HashSet<&NodeName> = HashSet::new();
         let mut offers = Vec::new();
         for (_, _, entry) in waiting {
-            let nodes = entry.request.scope.nodes().unwrap_or_default();
+            let nodes = entry.named();
             let clear = self.busy_node(entry).is_none() && !nodes.iter().any(|node| wanted.contains(node));
             wanted.extend(nodes);
             if clear {
@@ -59,7 +59,7 @@ impl Book {
     /// A node of the run on which another one is under way.
     pub(super) fn busy_node(&self, entry: &Entry) -> Option<&NodeName> {
         let name = |node: &NodeName| self.busy.get_key_value(&(entry.connection.clone(), node.clone()));
-        entry.request.scope.nodes().unwrap_or_default().iter().find_map(name).map(|((_, node), _)| node)
+        entry.named().iter().find_map(name).map(|((_, node), _)| node)
     }
 }
 
@@ -67,7 +67,7 @@ impl Book {
 fn fitting(mut runs: Vec<&Entry>) -> Vec<&Entry> {
     let mut nodes = 0;
     let mut fits = |entry: &&Entry| {
-        nodes += entry.request.scope.nodes().unwrap_or_default().len();
+        nodes += entry.named().len();
         nodes <= LISTED_NODES
     };
     let count = runs.iter().take_while(|entry| fits(entry)).count();

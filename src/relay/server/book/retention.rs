@@ -12,7 +12,7 @@ pub struct Retention {
     pub runs_for: SignedDuration,
     /// Not more of them than so many.
     pub runs: usize,
-    /// Nor more results of nodes in all of them.
+    /// Nor more results of nodes in all of them; eight of a node's changes count as another one.
     pub nodes: usize,
     /// Events are kept so long.
     pub events_for: SignedDuration,
@@ -39,19 +39,25 @@ impl Book {
     /// What is to be forgotten now.
     pub fn outlived(&self, keep: &Retention, now: Timestamp) -> Vec<Fact> {
         let mut facts = Vec::new();
-        let ended: Vec<&Entry> = self.runs.values().filter(|e| e.state().status == Status::Complete).collect();
-        let (mut count, mut nodes) = (ended.len(), ended.iter().map(|entry| entry.nodes.len()).sum::<usize>());
+        let previews = self.needed_previews();
+        let ended = |entry: &&Entry| entry.state().status == Status::Complete && !previews.contains(&entry.id);
+        let ended: Vec<&Entry> = self.runs.values().filter(ended).collect();
+        let (mut count, mut nodes) = (ended.len(), ended.iter().map(|entry| weight(entry)).sum::<usize>());
         let mut ids = Vec::new();
         for entry in ended {
             let old = entry.state().updated_at.is_some_and(|end| now.duration_since(end) >= keep.runs_for);
             if old || count > keep.runs || nodes > keep.nodes {
                 ids.push(entry.id.clone());
                 count -= 1;
-                nodes -= entry.nodes.len();
+                nodes -= weight(entry);
             }
         }
         if !ids.is_empty() {
             facts.push(Fact::RunsForgotten { ids });
+        }
+        let links = self.ended_links(now);
+        if !links.is_empty() {
+            facts.push(Fact::LinksEnded { hashes: links });
         }
         let (mut count, mut bytes) = (self.events.len(), self.event_bytes);
         let mut gone = None;
@@ -67,4 +73,10 @@ impl Book {
         facts.extend(gone.map(|up_to| Fact::EventsForgotten { up_to }));
         facts
     }
+}
+
+/// How much of a run's nodes is kept.
+fn weight(entry: &Entry) -> usize {
+    let changes = |(_, node): &(u64, crate::relay::api::NodeResult)| node.changes.as_ref().map_or(0, |c| c.first.len());
+    entry.nodes.values().map(|node| 1 + changes(node) / 8).sum()
 }

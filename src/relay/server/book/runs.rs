@@ -4,24 +4,30 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::gate::{Gate, preview};
 use super::{Book, Caller, Decision, Entry, Fact, Refusal, Rules};
 use crate::relay::api::life::Life;
 use crate::relay::api::{
-    AcceptToken, Accepted, IdempotencyKey, Lease, MAX_NODES, NewRun, NodePage, NodeResult, NodeStatus, Run, RunId,
-    State, StateUpdate,
+    AcceptToken, Accepted, ConnectionName, IdempotencyKey, Lease, MAX_NODES, NewRun, NodePage, NodeResult, NodeStatus,
+    Run, RunId, State, StateUpdate,
 };
 
 impl Book {
-    /// Somebody asks for a run. The same key with the same request gives the run that it gave before.
+    /// Somebody asks for a run. The same key with the same request gives the run that it gave before. The second
+    /// identifier is for its preview, when it is to have one.
     pub fn ask(
         &self,
         rules: &Rules,
         caller: &Caller,
         request: NewRun,
         key: Option<IdempotencyKey>,
-        id: RunId,
+        (id, preview_id): (RunId, RunId),
         now: Timestamp,
     ) -> Decision<Run> {
+        let terms = request.approval.clone();
+        if request.noop && terms.as_ref().is_some_and(|terms| terms.preview) {
+            return Err(Refusal::new(422, "not_valid", "a noop run is a preview itself"));
+        }
         if request.noop && request.no_noop {
             return Err(Refusal::new(422, "not_valid", "`noop` and `no_noop` exclude each other"));
         }
@@ -39,18 +45,29 @@ impl Book {
             let message = format!("{} runs of this connection wait already", rules.waiting_per_connection);
             return Err(Refusal::new(429, "too_many_runs", message).retry_after(30));
         }
-        let entry = Entry {
+        let mut entry = Entry {
             id,
             connection: caller.connection.clone(),
             requester: caller.token.clone(),
             key,
             request,
             life: Life::new(now),
+            gate: None,
+            preview_of: None,
             nodes: BTreeMap::new(),
             changed: 0,
         };
+        let before = terms.as_ref().filter(|terms| terms.preview).map(|_| Entry {
+            id: preview_id,
+            key: None,
+            request: preview(&entry.request),
+            preview_of: Some(entry.id.clone()),
+            ..entry.clone()
+        });
+        entry.gate = terms.map(|terms| Gate::new(&terms, before.as_ref().map(|entry| entry.id.clone()), now));
         let view = entry.view();
-        Ok((vec![Fact::RunAsked(Box::new(entry))], view))
+        let facts = before.into_iter().chain([entry]).map(|entry| Fact::RunAsked(Box::new(entry)));
+        Ok((facts.collect(), view))
     }
 
     /// A bridge takes a run.
@@ -64,6 +81,9 @@ impl Book {
     ) -> Decision<Accepted> {
         let entry = self.run(&caller.connection, id)?;
         let life = entry.life.accept(token, fresh, now)?;
+        if entry.life.is_free() && !entry.is_free() {
+            return Err(Refusal::new(409, "not_approved", "nobody has approved this run yet"));
+        }
         if entry.life.is_free()
             && let Some(node) = self.busy_node(entry)
         {
@@ -87,21 +107,36 @@ impl Book {
         check_nodes(entry, &update.nodes)?;
         let state = life.state.clone();
         let news = |node: &&NodeResult| entry.nodes.get(&node.certname).is_none_or(|(_, known)| known != *node);
-        let nodes = update.nodes.iter().filter(news).cloned().collect();
-        Ok((moved(entry, life, nodes), state))
+        let nodes: Vec<NodeResult> = update.nodes.iter().filter(news).cloned().collect();
+        let drifted = self.drifted(entry, &life, &nodes);
+        let mut facts = moved(entry, life, nodes);
+        facts.extend(drifted);
+        Ok((facts, state))
     }
 
     /// Somebody wants a run to stop.
-    pub fn cancel(&self, caller: &Caller, id: &RunId, now: Timestamp) -> Decision<Run> {
-        let entry = self.run(&caller.connection, id)?;
+    pub fn cancel(&self, connection: &ConnectionName, id: &RunId, now: Timestamp) -> Decision<Run> {
+        let entry = self.run(connection, id)?;
         let life = entry.life.cancel(now)?;
         let view = Run { state: life.state.clone(), ..entry.view() };
-        Ok((moved(entry, life, Vec::new()), view))
+        let mut facts = moved(entry, life, Vec::new());
+        // A run that waits for what another one finds takes that one with it.
+        let preview = entry.gate.as_ref().and_then(|gate| gate.approval.preview.as_ref());
+        if let Some(preview) = preview.and_then(|id| self.run(connection, id).ok())
+            && let Ok(life) = preview.life.cancel(now)
+        {
+            facts.extend(moved(preview, life, Vec::new()));
+        }
+        Ok((facts, view))
     }
 
     /// Ends what bridges let lie.
     pub fn overdue(&self, rules: &Rules, now: Timestamp) -> Vec<Fact> {
         let late = |entry: &Entry| {
+            // How long there is to decide is another matter.
+            if entry.life.is_free() && !entry.is_free() {
+                return None;
+            }
             let outcome = entry.life.overdue(&rules.patience, now)?;
             Some(moved(entry, entry.life.end(outcome, now), Vec::new()))
         };
@@ -109,9 +144,15 @@ impl Book {
     }
 
     /// Nodes of a run by name: those that were heard of, and those that the scope names.
-    pub fn nodes(&self, caller: &Caller, id: &RunId, offset: usize, limit: usize) -> Result<NodePage, Refusal> {
-        let entry = self.run(&caller.connection, id)?;
-        let named = entry.request.scope.nodes().unwrap_or_default();
+    pub fn nodes(
+        &self,
+        connection: &ConnectionName,
+        id: &RunId,
+        offset: usize,
+        limit: usize,
+    ) -> Result<NodePage, Refusal> {
+        let entry = self.run(connection, id)?;
+        let named = entry.named();
         let mut all: BTreeMap<_, Option<&NodeResult>> = named.iter().map(|name| (name, None)).collect();
         all.extend(entry.nodes.iter().map(|(name, (_, result))| (name, Some(result))));
         let total = all.len();
@@ -137,23 +178,19 @@ fn check_nodes(entry: &Entry, nodes: &[NodeResult]) -> Result<(), Refusal> {
     if nodes.is_empty() {
         return Ok(());
     }
-    match entry.request.scope.nodes() {
-        Some(named) => {
-            let named: HashSet<_> = named.iter().collect();
-            match nodes.iter().find(|node| !named.contains(&node.certname)) {
-                Some(other) => {
-                    let message = format!("{} is not among the nodes of this run", other.certname);
-                    Err(Refusal::new(422, "other_node", message))
-                }
-                None => Ok(()),
-            }
+    let named: HashSet<_> = entry.named().iter().collect();
+    if named.is_empty() {
+        let new = nodes.iter().filter(|node| !entry.nodes.contains_key(&node.certname)).count();
+        if entry.nodes.len() + new > MAX_NODES {
+            return Err(Refusal::new(422, "too_many_nodes", format!("a run has at most {MAX_NODES} nodes")));
         }
-        None => {
-            let new = nodes.iter().filter(|node| !entry.nodes.contains_key(&node.certname)).count();
-            if entry.nodes.len() + new > MAX_NODES {
-                return Err(Refusal::new(422, "too_many_nodes", format!("a run has at most {MAX_NODES} nodes")));
-            }
-            Ok(())
+        return Ok(());
+    }
+    match nodes.iter().find(|node| !named.contains(&node.certname)) {
+        Some(other) => {
+            let message = format!("{} is not among the nodes of this run", other.certname);
+            Err(Refusal::new(422, "other_node", message))
         }
+        None => Ok(()),
     }
 }

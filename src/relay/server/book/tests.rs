@@ -3,34 +3,41 @@ use serde_json::json;
 
 use super::*;
 use crate::relay::api::life::Refused;
-use crate::relay::api::{AcceptToken, Lease, NewEvent, NewToken, NodeStatus, Outcome, StateUpdate, Status, Token};
+use crate::relay::api::{
+    AcceptToken, ApprovalTerms, Lease, NewEvent, NewToken, NodeStatus, Outcome, StateUpdate, Status, Token,
+};
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_600_000_000 + seconds).unwrap()
 }
 
-fn id(number: u8) -> RunId {
+pub(super) fn id(number: u8) -> RunId {
     RunId::from_random([number; 16])
 }
 
-fn lease(name: &str) -> Lease {
+pub(super) fn lease(name: &str) -> Lease {
     name.parse().unwrap()
 }
 
-fn caller(token: &str, connection: &str) -> Caller {
+pub(super) fn caller(token: &str, connection: &str) -> Caller {
     Caller { token: token.parse().unwrap(), connection: connection.parse().unwrap() }
 }
 
-fn me() -> Caller {
+pub(super) fn me() -> Caller {
     caller("00000001", "default")
 }
 
-fn on(nodes: &[&str]) -> NewRun {
+pub(super) fn on(nodes: &[&str]) -> NewRun {
     serde_json::from_value(json!({"scope": {"nodes": nodes}})).unwrap()
 }
 
+/// Of a run and its preview.
+pub(super) fn ids(number: u8) -> (RunId, RunId) {
+    (id(number), id(number | 128))
+}
+
 /// Takes what was decided into the book.
-fn take<T>(book: &mut Book, decision: Decision<T>) -> Result<T, Refusal> {
+pub(super) fn take<T>(book: &mut Book, decision: Decision<T>) -> Result<T, Refusal> {
     let (facts, answer) = decision?;
     if !facts.is_empty() {
         book.apply(book.number() + 1, facts);
@@ -39,21 +46,21 @@ fn take<T>(book: &mut Book, decision: Decision<T>) -> Result<T, Refusal> {
 }
 
 fn ask(book: &mut Book, caller: &Caller, number: u8, nodes: &[&str]) {
-    let decision = book.ask(&Rules::default(), caller, on(nodes), None, id(number), at(0));
+    let decision = book.ask(&Rules::default(), caller, on(nodes), None, ids(number), at(0));
     take(book, decision).unwrap();
 }
 
-fn accept(book: &mut Book, number: u8) -> Result<(), Refusal> {
+pub(super) fn accept(book: &mut Book, number: u8) -> Result<(), Refusal> {
     let decision = book.accept(&me(), &id(number), None, &lease("l"), at(1));
     take(book, decision).map(|_| ())
 }
 
-fn update(book: &mut Book, number: u8, update: &StateUpdate) -> Result<State, Refusal> {
+pub(super) fn update(book: &mut Book, number: u8, update: &StateUpdate) -> Result<State, Refusal> {
     let decision = book.update(&me(), &id(number), update, at(2));
     take(book, decision)
 }
 
-fn offered(book: &Book) -> Vec<RunId> {
+pub(super) fn offered(book: &Book) -> Vec<RunId> {
     book.offers(&me().connection).into_iter().map(|entry| entry.id.clone()).collect()
 }
 
@@ -102,8 +109,8 @@ fn another_connection_sees_nothing() {
     assert!(book.offers(&stranger.connection).is_empty() && book.all(&stranger.connection, 0, 9).is_empty());
     assert_eq!(book.run(&stranger.connection, &id(1)).unwrap_err().status, 404);
     assert_eq!(book.accept(&stranger, &id(1), None, &lease("l"), at(1)).unwrap_err().status, 404);
-    assert_eq!(book.cancel(&stranger, &id(1), at(1)).unwrap_err().status, 404);
-    assert_eq!(book.nodes(&stranger, &id(1), 0, 9).unwrap_err().status, 404);
+    assert_eq!(book.cancel(&stranger.connection, &id(1), at(1)).unwrap_err().status, 404);
+    assert_eq!(book.nodes(&stranger.connection, &id(1), 0, 9).unwrap_err().status, 404);
     ask(&mut book, &stranger, 2, &["a"]);
     assert_eq!(book.offers(&stranger.connection).len(), 1, "a node of one is not busy for another");
 }
@@ -113,7 +120,7 @@ fn a_key_gives_the_same_run() {
     let mut book = Book::default();
     let key = Some("k".parse().unwrap());
     let mut once = |nodes: &[&str], number| {
-        let decision = book.ask(&Rules::default(), &me(), on(nodes), key.clone(), id(number), at(0));
+        let decision = book.ask(&Rules::default(), &me(), on(nodes), key.clone(), ids(number), at(0));
         take(&mut book, decision)
     };
     let first = once(&["a"], 1).unwrap();
@@ -127,10 +134,10 @@ fn a_connection_may_not_pile_up_runs() {
     let rules = Rules { waiting_per_connection: 2, ..Rules::default() };
     ask(&mut book, &me(), 1, &["a"]);
     ask(&mut book, &me(), 2, &["b"]);
-    let refusal = book.ask(&rules, &me(), on(&["c"]), None, id(3), at(0)).unwrap_err();
+    let refusal = book.ask(&rules, &me(), on(&["c"]), None, ids(3), at(0)).unwrap_err();
     assert_eq!((refusal.status, refusal.retry_after), (429, Some(30)));
     accept(&mut book, 1).unwrap();
-    assert!(book.ask(&rules, &me(), on(&["c"]), None, id(3), at(0)).is_ok(), "what is under way does not wait");
+    assert!(book.ask(&rules, &me(), on(&["c"]), None, ids(3), at(0)).is_ok(), "what is under way does not wait");
 }
 
 #[test]
@@ -144,16 +151,16 @@ fn nodes_are_those_of_the_run() {
     };
     assert_eq!(update(&mut book, 1, &with("c")).unwrap_err().code, "other_node");
     update(&mut book, 1, &with("b")).unwrap();
-    let page = book.nodes(&me(), &id(1), 0, 10).unwrap();
+    let page = book.nodes(&me().connection, &id(1), 0, 10).unwrap();
     let seen: Vec<_> = page.nodes.iter().map(|node| (node.certname.as_str(), node.status)).collect();
     assert_eq!(seen, [("a", NodeStatus::Pending), ("b", NodeStatus::Changed)]);
-    assert_eq!(book.nodes(&me(), &id(1), 1, 10).unwrap().nodes.len(), 1);
+    assert_eq!(book.nodes(&me().connection, &id(1), 1, 10).unwrap().nodes.len(), 1);
 }
 
 #[test]
 fn noop_and_no_noop_exclude_each_other() {
     let request = NewRun { noop: true, no_noop: true, ..on(&["a"]) };
-    assert_eq!(Book::default().ask(&Rules::default(), &me(), request, None, id(1), at(0)).unwrap_err().status, 422);
+    assert_eq!(Book::default().ask(&Rules::default(), &me(), request, None, ids(1), at(0)).unwrap_err().status, 422);
 }
 
 #[test]
@@ -245,11 +252,12 @@ fn bridges_are_waited_for_so_long() {
 /// What can be asked of a server.
 #[derive(Debug, Clone)]
 enum Request {
-    Ask(Vec<u8>, Option<u8>),
+    Ask(Vec<u8>, Option<u8>, bool),
     Accept(usize, Option<u8>),
     Beat(usize, u8),
     Done(usize, bool),
     Cancel(usize),
+    Decide(usize, bool),
     Look,
     Event(u8),
 }
@@ -257,12 +265,14 @@ enum Request {
 fn request() -> impl Strategy<Value = Request> {
     let run = || 0_usize..12;
     prop_oneof![
-        3 => (proptest::collection::vec(0_u8..6, 1..4), proptest::option::of(0_u8..3)).prop_map(|(n, k)| Request::Ask(n, k)),
+        3 => (proptest::collection::vec(0_u8..6, 1..4), proptest::option::of(0_u8..3), any::<bool>())
+            .prop_map(|(n, k, g)| Request::Ask(n, k, g)),
         3 => (run(), proptest::option::of(0_u8..3)).prop_map(|(r, t)| Request::Accept(r, t)),
         2 => (run(), 0_u8..6).prop_map(|(r, n)| Request::Beat(r, n)),
         2 => (run(), any::<bool>()).prop_map(|(r, g)| Request::Done(r, g)),
         1 => run().prop_map(Request::Cancel),
-        1 => Just(Request::Look),
+        2 => (run(), any::<bool>()).prop_map(|(r, y)| Request::Decide(r, y)),
+        2 => Just(Request::Look),
         1 => (0_u8..4).prop_map(Request::Event),
     ]
 }
@@ -281,12 +291,14 @@ proptest! {
             let nth = |book: &Book, n: usize| book.runs.values().nth(n).cloned();
             let the_lease = |entry: &Entry| entry.life.lease().cloned();
             let facts = match &request {
-                Request::Ask(nodes, key) => {
+                Request::Ask(nodes, key, gated) => {
                     asked += 1;
                     let names: Vec<String> = nodes.iter().map(|n| format!("n{n}")).collect();
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     let key = key.map(|key| key.to_string().parse().unwrap());
-                    book.ask(&Rules::default(), &me(), on(&names), key, id(asked), at(now)).map(|(f, _)| f)
+                    let mut request = on(&names);
+                    request.approval = gated.then(|| ApprovalTerms { preview: nodes.len() > 1, ..Default::default() });
+                    book.ask(&Rules::default(), &me(), request, key, ids(asked), at(now)).map(|(f, _)| f)
                 }
                 Request::Accept(n, token) => {
                     let Some(entry) = nth(&book, *n) else { continue };
@@ -307,10 +319,16 @@ proptest! {
                 }
                 Request::Cancel(n) => {
                     let Some(entry) = nth(&book, *n) else { continue };
-                    book.cancel(&me(), &entry.id, at(now)).map(|(f, _)| f)
+                    book.cancel(&me().connection, &entry.id, at(now)).map(|(f, _)| f)
+                }
+                Request::Decide(n, yes) => {
+                    let Some(entry) = nth(&book, *n) else { continue };
+                    let choice = if *yes { Choice::Approve } else { Choice::Deny };
+                    book.decide(&book.decider(&me()), &entry.id, choice, None, at(now)).map(|(f, _)| f)
                 }
                 Request::Look => {
                     let mut facts = book.overdue(&Rules::default(), at(now));
+                    facts.extend(book.gates(at(now)));
                     facts.extend(book.outlived(&Retention { runs: 3, events: 2, ..Retention::default() }, at(now)));
                     Ok(facts)
                 }
@@ -330,7 +348,7 @@ proptest! {
             }
             let mut busy = HashMap::new();
             for entry in book.runs.values().filter(|entry| entry.life.is_under_way()) {
-                for node in entry.request.scope.nodes().unwrap() {
+                for node in entry.named() {
                     prop_assert_eq!(busy.insert((entry.connection.clone(), node.clone()), entry.id.clone()), None);
                 }
             }

@@ -80,6 +80,16 @@ impl Book {
         kept.info.is_live(now).then_some((caller, &kept.info.scopes))
     }
 
+    /// What a token is called.
+    pub fn token_name(&self, id: &TokenId) -> Option<&TokenName> {
+        self.tokens.get(id).map(|kept| &kept.info.name)
+    }
+
+    /// True when a token still opens anything.
+    pub fn is_live(&self, id: &TokenId, now: Timestamp) -> bool {
+        self.tokens.get(id).is_some_and(|kept| kept.info.is_live(now))
+    }
+
     fn token(&self, id: &TokenId) -> Result<&TokenInfo, Refusal> {
         let kept = self.tokens.get(id).ok_or_else(|| Refusal::new(404, "no_such_token", "there is no such token"))?;
         Ok(&kept.info)

@@ -13,6 +13,10 @@ pub enum Who {
     Token(TokenId),
     /// Somebody without one that opens anything.
     Stranger(IpAddr),
+    /// Who is signed in to the pages.
+    Visitor(String),
+    /// Who looks at the pages and is not signed in.
+    Guest(IpAddr),
 }
 
 impl Who {
@@ -21,6 +25,7 @@ impl Who {
         match self {
             Who::Token(_) => (400.0, 100.0),
             Who::Stranger(_) => (20.0, 1.0),
+            Who::Visitor(_) | Who::Guest(_) => (200.0, 20.0),
         }
     }
 }

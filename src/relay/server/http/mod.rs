@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use super::book::Caller;
 use super::keeper::Keeper;
 use super::refusal::Refusal;
+use super::web::{self, Session, Sessions};
 use crate::relay::api::{MAX_BODY, Token, TokenId};
 use answer::Body;
 use limit::{Limiter, Who};
@@ -33,6 +34,7 @@ use routes::Access;
 
 pub use listen::{Listening, bind_admin};
 pub use operations::OPENAPI;
+pub(super) use operations::random;
 
 /// How long the body of a request may take to come.
 const BODY_TIME: Duration = Duration::from_secs(15);
@@ -48,16 +50,19 @@ pub enum Door {
 
 /// Answers requests.
 pub struct Server {
-    keeper: Arc<Keeper>,
+    pub(super) keeper: Arc<Keeper>,
     limiter: Mutex<Limiter>,
-    used: Mutex<HashMap<TokenId, Timestamp>>,
-    ending: watch::Receiver<bool>,
+    pub(super) used: Mutex<HashMap<TokenId, Timestamp>>,
+    pub(super) sessions: Mutex<Sessions>,
+    /// Whether the port has TLS.
+    pub(super) secure: bool,
+    pub(super) ending: watch::Receiver<bool>,
 }
 
 impl Server {
     /// Over this state; it ends what waits when `ending` becomes true.
-    pub fn new(keeper: Arc<Keeper>, ending: watch::Receiver<bool>) -> Self {
-        Server { keeper, limiter: Mutex::default(), used: Mutex::default(), ending }
+    pub fn new(keeper: Arc<Keeper>, secure: bool, ending: watch::Receiver<bool>) -> Self {
+        Server { keeper, limiter: Mutex::default(), used: Mutex::default(), sessions: Mutex::default(), secure, ending }
     }
 
     /// Answers a request; a refusal is an answer, too.
@@ -71,6 +76,14 @@ impl Server {
 
     async fn carry_out(self: &Arc<Self>, door: Door, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        if matches!(door, Door::Port(_))
+            && let Some((wanted, id)) = web::find(&head.method, path)
+        {
+            let query = head.uri.query().unwrap_or_default();
+            let visit = web::Visit { id, method: &head.method, query, headers: &head.headers };
+            return Ok(self.page(wanted, door, &visit, body).await);
+        }
         let (route, id) = routes::find(&head.method, head.uri.path())?;
         let caller = match route.access {
             Access::Open => None,
@@ -101,9 +114,7 @@ impl Server {
             })
         });
         let Some((caller, allowed)) = found else {
-            if let Door::Port(address) = door {
-                self.count(Who::Stranger(address))?;
-            }
+            self.count_stranger(door)?;
             return Err(Refusal::new(
                 401,
                 "unauthorized",
@@ -118,6 +129,23 @@ impl Server {
             return Err(Refusal::new(403, "forbidden", message));
         }
         Ok(caller)
+    }
+
+    /// Counts somebody's visit to a page. Files and forms of who is not signed in yet count when something is wrong.
+    pub(super) fn count_visit(&self, door: Door, session: Option<&Session>) -> Result<(), Refusal> {
+        match (session, door) {
+            (Some(session), _) => self.count(Who::Visitor(session.csrf.clone())),
+            (None, Door::Port(address)) => self.count(Who::Guest(address)),
+            (None, Door::Own) => Ok(()),
+        }
+    }
+
+    /// Counts a try of somebody who knows nothing that opens anything.
+    pub(super) fn count_stranger(&self, door: Door) -> Result<(), Refusal> {
+        match door {
+            Door::Port(address) => self.count(Who::Stranger(address)),
+            Door::Own => Ok(()),
+        }
     }
 
     fn count(&self, who: Who) -> Result<(), Refusal> {

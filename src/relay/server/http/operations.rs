@@ -9,13 +9,13 @@ use hyper::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::super::book::{Book, Caller, Entry};
+use super::super::book::{Book, Caller, Choice, Entry};
 use super::answer::{self, Body};
 use super::routes::Operation;
 use super::{Refusal, Server, read};
 use crate::relay::api::{
-    AcceptRequest, BadName, EventMade, IdempotencyKey, Lease, MAX_WAIT_SECONDS, NewEvent, NewRun, NewToken, RunId,
-    RunList, StateUpdate, Token, TokenId, TokenInfo, TokenList, TokenMade,
+    AcceptRequest, BadName, DecisionRequest, EventMade, IdempotencyKey, Lease, LinkMade, MAX_WAIT_SECONDS, NewEvent,
+    NewLink, NewRun, NewToken, RunId, RunList, StateUpdate, Token, TokenId, TokenInfo, TokenList, TokenMade,
 };
 
 /// The description of this API.
@@ -48,9 +48,9 @@ impl Server {
             Operation::AskRun => {
                 let key = header(asked.headers, "idempotency-key")?.map(IdempotencyKey::try_from).transpose()?;
                 let request: NewRun = parsed(asked.body).await?;
-                let id = RunId::from_random(random()?);
+                let ids = (RunId::from_random(random()?), RunId::from_random(random()?));
                 let keeper = &self.keeper;
-                let run = keeper.act(move |book, rules, now| book.ask(rules, &caller, request, key, id, now)).await?;
+                let run = keeper.act(move |book, rules, now| book.ask(rules, &caller, request, key, ids, now)).await?;
                 Ok(answer::json(StatusCode::CREATED, &run))
             }
             Operation::ListRuns => self.list_runs(&caller, asked.query).await,
@@ -78,12 +78,19 @@ impl Server {
             }
             Operation::CancelRun => {
                 let id = run_id(&asked)?;
-                let run = self.keeper.act(move |book, _, now| book.cancel(&caller, &id, now)).await?;
+                let run = self.keeper.act(move |book, _, now| book.cancel(&caller.connection, &id, now)).await?;
                 Ok(answer::json(StatusCode::ACCEPTED, &run))
+            }
+            Operation::ApproveRun => self.decide(caller, Choice::Approve, asked).await,
+            Operation::DenyRun => self.decide(caller, Choice::Deny, asked).await,
+            Operation::CompareRun => {
+                let (id, (offset, limit)) = (run_id(&asked)?, page(asked.query)?);
+                let comparison = self.keeper.read(|book| book.comparison(&caller.connection, &id, offset, limit))?;
+                Ok(answer::json(StatusCode::OK, &comparison))
             }
             Operation::ListNodes => {
                 let (id, (offset, limit)) = (run_id(&asked)?, page(asked.query)?);
-                let nodes = self.keeper.read(|book| book.nodes(&caller, &id, offset, limit))?;
+                let nodes = self.keeper.read(|book| book.nodes(&caller.connection, &id, offset, limit))?;
                 Ok(answer::json(StatusCode::OK, &nodes))
             }
             Operation::FollowRun => {
@@ -132,6 +139,12 @@ impl Server {
                 let info = self.keeper.act(move |book, _, now| book.make_token(new, id, &made, now)).await?;
                 Ok(answer::json(StatusCode::CREATED, &TokenMade { token: token.secret().to_owned(), info }))
             }
+            Operation::MakeLink => {
+                let (new, secret): (NewLink, _) = (parsed(asked.body).await?, Token::from_random(random()?));
+                let path = format!("/link/{}", secret.secret());
+                let link = self.keeper.act(move |book, _, now| book.make_link(new, &secret, now)).await?;
+                Ok(answer::json(StatusCode::CREATED, &LinkMade { path, ends_at: link.ends_at }))
+            }
             Operation::RotateToken => {
                 let old: TokenId = asked.id.parse()?;
                 let (id, token) = (TokenId::from_random(random()?), Token::from_random(random()?));
@@ -148,6 +161,20 @@ impl Server {
         }
     }
 
+    async fn decide(
+        self: &Arc<Self>,
+        caller: Caller,
+        choice: Choice,
+        asked: Asked<'_>,
+    ) -> Result<Response<Body>, Refusal> {
+        let (id, body) = (run_id(&asked)?, read(asked.body).await?);
+        let DecisionRequest { reason } =
+            if body.is_empty() { DecisionRequest::default() } else { serde_json::from_slice(&body)? };
+        let decided =
+            self.keeper.act(move |book, _, now| book.decide(&book.decider(&caller), &id, choice, reason, now));
+        Ok(answer::json(StatusCode::OK, &decided.await?))
+    }
+
     /// What is outstanding, after waiting for something to take; or, with `status=all`, every run.
     async fn list_runs(&self, caller: &Caller, query: &str) -> Result<Response<Body>, Refusal> {
         let views = |entries: Vec<&Entry>| RunList { runs: entries.into_iter().map(Entry::view).collect() };
@@ -159,7 +186,7 @@ impl Server {
             None => {
                 let look = |book: &Book| {
                     let entries = book.outstanding(&caller.connection);
-                    (entries.first().is_some_and(|entry| entry.life.is_free()), views(entries))
+                    (entries.first().is_some_and(|entry| entry.is_free()), views(entries))
                 };
                 self.wait_for(wait(query)?, look).await
             }
@@ -215,7 +242,7 @@ fn wait(query: &str) -> Result<Duration, Refusal> {
     Ok(Duration::from_secs(number(query, "wait")?.unwrap_or(0).min(MAX_WAIT_SECONDS)))
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Refusal> {
+pub(in super::super) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
         tracing::error!(%error, "no random bytes");

@@ -20,6 +20,12 @@ pub enum Operation {
     PutState,
     /// Wants a run to stop.
     CancelRun,
+    /// Approves a run.
+    ApproveRun,
+    /// Denies a run.
+    DenyRun,
+    /// What was approved against what happened.
+    CompareRun,
     /// How each node of a run fares.
     ListNodes,
     /// What happens to a run, as it happens.
@@ -36,6 +42,8 @@ pub enum Operation {
     ListTokens,
     /// Makes a token.
     MakeToken,
+    /// Makes a link that signs somebody in.
+    MakeLink,
     /// Replaces a token.
     RotateToken,
     /// Ends a token.
@@ -68,7 +76,8 @@ pub struct Route {
 
 const RUN: Access = Access::Scopes(&[TokenScope::Run]);
 const BRIDGE: Access = Access::Scopes(&[TokenScope::Bridge]);
-const EITHER: Access = Access::Scopes(&[TokenScope::Run, TokenScope::Bridge]);
+const LOOK: Access = Access::Scopes(&[TokenScope::Run, TokenScope::Bridge, TokenScope::Approve]);
+const APPROVE: Access = Access::Scopes(&[TokenScope::Approve]);
 const TRIGGER: Access = Access::Scopes(&[TokenScope::Trigger]);
 
 const fn route(method: Method, path: &'static str, operation: Operation, access: Access) -> Route {
@@ -76,21 +85,25 @@ const fn route(method: Method, path: &'static str, operation: Operation, access:
 }
 
 /// Every request that there is.
-pub static ROUTES: [Route; 16] = [
+pub static ROUTES: [Route; 20] = [
     route(Method::POST, "/_puppet/runs", Operation::AskRun, RUN),
-    route(Method::GET, "/_puppet/runs", Operation::ListRuns, EITHER),
-    route(Method::GET, "/_puppet/runs/{id}", Operation::ShowRun, EITHER),
+    route(Method::GET, "/_puppet/runs", Operation::ListRuns, LOOK),
+    route(Method::GET, "/_puppet/runs/{id}", Operation::ShowRun, LOOK),
     route(Method::POST, "/_puppet/runs/{id}/accept", Operation::AcceptRun, BRIDGE),
     route(Method::PUT, "/_puppet/runs/{id}/state", Operation::PutState, BRIDGE),
     route(Method::POST, "/_puppet/runs/{id}/cancel", Operation::CancelRun, RUN),
-    route(Method::GET, "/_puppet/runs/{id}/nodes", Operation::ListNodes, EITHER),
-    route(Method::GET, "/_puppet/runs/{id}/events", Operation::FollowRun, EITHER),
+    route(Method::POST, "/_puppet/runs/{id}/approve", Operation::ApproveRun, APPROVE),
+    route(Method::POST, "/_puppet/runs/{id}/deny", Operation::DenyRun, APPROVE),
+    route(Method::GET, "/_puppet/runs/{id}/comparison", Operation::CompareRun, LOOK),
+    route(Method::GET, "/_puppet/runs/{id}/nodes", Operation::ListNodes, LOOK),
+    route(Method::GET, "/_puppet/runs/{id}/events", Operation::FollowRun, LOOK),
     route(Method::POST, "/api/events", Operation::TakeEvent, TRIGGER),
     route(Method::GET, "/api/events", Operation::ListEvents, RUN),
     route(Method::GET, "/healthz", Operation::Health, Access::Open),
     route(Method::GET, "/openapi.yaml", Operation::Describe, Access::Open),
     route(Method::GET, "/admin/tokens", Operation::ListTokens, Access::Admin),
     route(Method::POST, "/admin/tokens", Operation::MakeToken, Access::Admin),
+    route(Method::POST, "/admin/links", Operation::MakeLink, Access::Admin),
     route(Method::POST, "/admin/tokens/{id}/rotate", Operation::RotateToken, Access::Admin),
     route(Method::POST, "/admin/tokens/{id}/revoke", Operation::RevokeToken, Access::Admin),
 ];
