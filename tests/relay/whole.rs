@@ -291,6 +291,8 @@ fn a_run_that_is_denied_is_not_started() {
     let _bridge = site.bridge();
     let id = site.ask(&["--nodes", "web01", "--needs-approval"]);
     let boss = site.path("boss");
+    let listed = text(&site.relay(&["runs", "list"]).stdout);
+    assert!(listed.contains(&id) && listed.contains("needs approval"), "{listed}");
     let denied = site.relay(&["deny", &id, "--reason", "no", "--token-file", boss.to_str().unwrap()]);
     assert!(denied.status.success(), "{}", text(&denied.stderr));
     let run = site.ended(&id);

@@ -33,6 +33,9 @@ pub enum RunsCommand {
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  pupperware relay runs list -o json")]
 pub struct ListArgs {
+    /// Those that have ended, too, the newest first.
+    #[arg(long)]
+    pub all: bool,
     /// How to print them.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Output,

@@ -1,14 +1,11 @@
 //! `pupperware relay runs`: looks at runs, and stops one.
 
-use std::time::Duration;
-
 use super::changes;
 use super::run::all_nodes;
 use super::server::{failed, named};
 use super::shown::{Several, Whole};
 use crate::cli::relay::runs::{RunsArgs, RunsCommand};
 use crate::error::Result;
-use crate::relay::client::relay::RelayApi;
 use crate::report::Report;
 use crate::report::output::{Document, print_data};
 
@@ -16,12 +13,12 @@ use crate::report::output::{Document, print_data};
 pub(super) async fn run(args: &RunsArgs, report: &Report) -> Result<u8> {
     match &args.command {
         RunsCommand::List(args) => {
-            let listed = named(&args.server)?.list(Duration::ZERO).await;
-            let listed = listed.map_err(|e| failed("the runs cannot be listed", e))?;
-            for why in listed.unreadable {
+            let listed = named(&args.server)?.runs(args.all).await;
+            let (runs, unreadable) = listed.map_err(|e| failed("the runs cannot be listed", e))?;
+            for why in unreadable {
                 report.warn(format!("a run of the list cannot be read: {why}"));
             }
-            print_data(args.output, &Document::new(Several { runs: listed.runs }))?;
+            print_data(args.output, &Document::new(Several { runs }))?;
         }
         RunsCommand::Show(args) => {
             let relay = named(&args.server)?;

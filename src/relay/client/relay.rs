@@ -112,6 +112,17 @@ impl Relay {
         read::<Created>(&answer).map(|created| created.id)
     }
 
+    /// Runs that have not ended, or all that are kept. A server that keeps to the original lists what it lists.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn runs(&self, all: bool) -> Result<(Vec<Run>, Vec<String>), CallError> {
+        let path = format!("/_puppet/runs?status={}&limit=1000", if all { "all" } else { "open" });
+        let answer = self.call(Method::GET, &path, None, Duration::ZERO).await?;
+        let (list, unreadable) = RunList::read(&answer.body).map_err(|e| garbage(&e.to_string()))?;
+        Ok((list.runs, unreadable))
+    }
+
     /// One run.
     ///
     /// # Errors

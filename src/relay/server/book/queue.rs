@@ -50,6 +50,12 @@ impl Book {
         fitting(shown)
     }
 
+    /// Runs of a connection that have not ended, oldest first; also those that somebody has to approve.
+    pub fn open(&self, connection: &ConnectionName, offset: usize, limit: usize) -> Vec<&Entry> {
+        let mine = |entry: &&Entry| entry.connection == *connection && entry.state().status != Status::Complete;
+        fitting(self.runs.values().filter(mine).skip(offset).take(limit).collect())
+    }
+
     /// All runs of a connection, newest first.
     pub fn all(&self, connection: &ConnectionName, offset: usize, limit: usize) -> Vec<&Entry> {
         let mine = |entry: &&Entry| entry.connection == *connection;

@@ -183,6 +183,10 @@ impl Server {
                 let (offset, limit) = page(query)?;
                 self.keeper.read(|book| views(book.all(&caller.connection, offset, limit)))
             }
+            Some("open") => {
+                let (offset, limit) = page(query)?;
+                self.keeper.read(|book| views(book.open(&caller.connection, offset, limit)))
+            }
             None => {
                 let look = |book: &Book| {
                     let entries = book.outstanding(&caller.connection);
@@ -190,7 +194,7 @@ impl Server {
                 };
                 self.wait_for(wait(query)?, look).await
             }
-            Some(_) => return Err(Refusal::new(422, "not_valid", "`status` can only be `all`")),
+            Some(_) => return Err(Refusal::new(422, "not_valid", "`status` can only be `open` or `all`")),
         };
         Ok(answer::json(StatusCode::OK, &list))
     }
