@@ -1,5 +1,5 @@
 # Two commands: `make up` brings a platform up, `make test` passes the tests. Both say what they install.
-.PHONY: up test unit engine engine-all bench prerequisites test-prerequisites
+.PHONY: up test unit engine engine-all bench bench-relay prerequisites test-prerequisites
 
 up: prerequisites
 	cargo build --release
@@ -11,7 +11,7 @@ test: test-prerequisites
 
 # Without an engine: unit tests, golden plans, CLI snapshots.
 unit:
-	cargo test --lib --test cli --test plan
+	cargo test --lib --test cli --test plan --test relay --test bridge
 
 # One scenario: make engine SCENARIO=name
 engine: test-prerequisites
@@ -24,6 +24,10 @@ engine-all: test-prerequisites
 # This program beside docker-compose v2: make bench ARGS="--rounds 5 --only start,noop"
 bench: test-prerequisites
 	cargo bench --bench platform -- $(ARGS)
+
+# The Relay's limits: make bench-relay ARGS="--only race"
+bench-relay:
+	cargo bench --bench relay -- $(ARGS)
 
 prerequisites:
 	sh scripts/prerequisites

@@ -25,6 +25,7 @@ pub mod journal;
 pub mod observed;
 pub mod plan;
 pub mod puppet;
+pub mod relay;
 pub mod release;
 pub mod report;
 pub mod settings;

@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod lifecycle;
 pub mod logs;
 pub mod observe;
+pub mod relay;
 pub mod release;
 pub mod scale;
 pub mod secrets;
@@ -85,6 +86,7 @@ pub enum Command {
     Agent(agent::AgentArgs),
     Ca(ca::CaArgs),
     Code(code::CodeArgs),
+    Relay(relay::RelayArgs),
     Smoke(smoke::SmokeArgs),
     Doctor(inspect::DoctorArgs),
     Audit(audit::AuditArgs),
@@ -108,7 +110,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Use and observe",
         &["status", "logs", "metrics", "exec", "agent", "smoke", "doctor", "history", "support-bundle"],
     ),
-    ("Day two", &["ca", "code", "backup", "secrets", "audit"]),
+    ("Day two", &["ca", "code", "relay", "backup", "secrets", "audit"]),
     ("Configuration and releases", &["config", "images", "channels", "releases"]),
     ("This program", &["completions", "man", "version"]),
 ];

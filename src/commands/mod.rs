@@ -20,6 +20,7 @@ mod lifecycle;
 mod logs;
 mod man;
 mod metrics;
+mod relay;
 mod releases;
 mod scale;
 mod secrets;
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli, report: Report) -> Result<u8> {
         Command::Agent(args) => agent::run(global, args, &report).await,
         Command::Ca(args) => ca::run(global, args, &report).await,
         Command::Code(args) => code::run(global, args, &report).await,
+        Command::Relay(args) => relay::run(global, args, &report).await,
         Command::Smoke(args) => smoke::run(global, args, &report).await,
         Command::Doctor(args) => doctor::run(global, args, &report).await,
         Command::Audit(args) => audit::run(global, args, &report).await,

@@ -37,6 +37,7 @@ fn the_first_page() {
     Day two:
       ca             List, sign, revoke and renew certificates
       code           Deploy and check Puppet code
+      relay          Run Puppet on request, by the Relay API
       backup         Back the platform up, and put it back
       secrets        Show and rotate the platform's secrets
       audit          Check the security model against what really runs

@@ -1,0 +1,42 @@
+//! `pupperware relay serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Serve the Relay API.
+///
+/// The state is kept in a folder, which one server at a time can use; what was answered is on the disk. Tokens are made
+/// with `pupperware relay token`. Beyond the loopback address, TLS is needed.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pupperware relay serve --state-dir ~/.local/state/relay\n  \
+    pupperware relay serve --state-dir /var/lib/relay \\\n  \
+    \x20   --listen 0.0.0.0:8170 --tls-cert cert.pem --tls-key key.pem")]
+pub struct ServeArgs {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8170")]
+    pub listen: SocketAddr,
+    /// Keep the state in this folder; it is made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// The server's certificate (PEM), with the chain behind it.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Rules by which others are told of reports.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// End a run that nobody has taken after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pending_ttl: u32,
+    /// Give a run up when its bridge has missed more signs of life than this.
+    #[arg(long, value_name = "COUNT", default_value = "3")]
+    pub missed_heartbeats: u32,
+    /// Keep runs that ended for so many days.
+    #[arg(long, value_name = "DAYS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_days: u32,
+}
