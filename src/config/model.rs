@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::types::{
     Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName,
-    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, RepositoryUrl, Setting, Sha256Sum,
+    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, PublishRelay, RepositoryUrl, Setting, Sha256Sum,
     SigningKey, Ttl, Window,
 };
 
@@ -46,6 +46,8 @@ pub struct Config {
     pub agents: AgentPool,
     /// Puppetboard, where it is among `with`.
     pub puppetboard: Puppetboard,
+    /// The Relay server, where it is among `with`.
+    pub relay: Relay,
     /// Puppet code.
     pub code: Code,
     /// Backups.
@@ -172,6 +174,13 @@ impl Default for Puppetboard {
     }
 }
 
+/// The Relay server's settings.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Relay {
+    /// Where programs outside of the engine reach it; nowhere when unset.
+    pub publish: Option<PublishRelay>,
+}
+
 /// Where Puppet code comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Code {
@@ -268,6 +277,8 @@ pub struct Images {
     pub code: Option<ImageReference>,
     /// Puppetboard.
     pub puppetboard: Option<ImageReference>,
+    /// The Relay server and the bridge.
+    pub relay: Option<ImageReference>,
 }
 
 impl Config {
@@ -289,7 +300,7 @@ impl Config {
 
     /// True when the platform has this service.
     pub fn has(&self, addon: Addon) -> bool {
-        self.with.contains(&addon)
+        self.with.contains(&addon.comes_with())
     }
 
     /// Every setting with its dotted path and its value as it would stand in the file (`null` when unset),
@@ -299,7 +310,7 @@ impl Config {
             value.map_or(Value::Null, Setting::to_json)
         }
         let Config { project, track: _, with, puppetserver: server, puppetdb: db, .. } = self;
-        let Config { postgres, agents, puppetboard: board, code, backup, releases, upgrade, images, .. } = self;
+        let Config { postgres, agents, puppetboard: board, relay, code, backup, releases, upgrade, images, .. } = self;
         let recipients: Value = backup.recipients.iter().map(Setting::to_json).collect();
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
         let path = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| json!(path.to_string_lossy()));
@@ -331,6 +342,7 @@ impl Config {
             ("agents.replicas", agents.replicas.to_json()),
             ("puppetboard.publish", board.publish.to_json()),
             ("puppetboard.memory", board.memory.to_json()),
+            ("relay.publish", option(relay.publish.as_ref())),
             ("code.dir", path(code.dir.as_ref())),
             ("code.control_repo.url", option(repo.map(|r| &r.url))),
             ("code.control_repo.ssh_key", path(repo.and_then(|r| r.ssh_key.as_ref()))),
@@ -357,6 +369,7 @@ impl Config {
             ("images.agent", option(images.agent.as_ref())),
             ("images.code", option(images.code.as_ref())),
             ("images.puppetboard", option(images.puppetboard.as_ref())),
+            ("images.relay", option(images.relay.as_ref())),
         ]
     }
 }

@@ -25,6 +25,10 @@ pub const SERVICES: [Source; 3] = [
 ];
 /// Puppetboard; read when it is asked for.
 pub const PUPPETBOARD: Source = ("compose/puppetboard.yaml", include_str!("../../compose/puppetboard.yaml"));
+/// The Relay server; read when it is asked for.
+pub const RELAY: Source = ("compose/relay.yaml", include_str!("../../compose/relay.yaml"));
+/// The bridge; read with the server.
+pub const BRIDGE: Source = ("compose/bridge.yaml", include_str!("../../compose/bridge.yaml"));
 /// The agent; read once for each replica.
 pub const AGENT: Source = ("compose/agent.yaml", include_str!("../../compose/agent.yaml"));
 

@@ -47,7 +47,7 @@ fn copy(replica: &Replica) -> Option<CrlCopy> {
         PRIMARY | "compiler" => ("/var/lib/puppet/ssl/crl.pem", Reload::Watches, Some(8140)),
         "puppetdb" => ("/etc/pupperware/ssl/crl.pem", Reload::Hangup, Some(8081)),
         "postgres" => ("/etc/pupperware/ssl/crl.pem", Reload::Database, None),
-        "puppetboard" => ("/etc/pupperware/ssl/crl.pem", Reload::Unread, None),
+        "puppetboard" | "relay" | "bridge" => ("/etc/pupperware/ssl/crl.pem", Reload::Unread, None),
         _ => return None,
     };
     Some(CrlCopy {

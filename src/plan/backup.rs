@@ -13,9 +13,11 @@ use crate::error::{Error, Result};
 use crate::observed::{self, Container, Observed};
 
 /// Volumes that are not copied, and why.
-const NOT_COPIED: [(&str, Option<&str>); 3] = [
-    // Its certificate is issued again.
+const NOT_COPIED: [(&str, Option<&str>); 5] = [
+    // Their certificates and keys are made again.
     ("puppetboard-config", None),
+    ("relay-config", None),
+    ("bridge-config", None),
     ("puppetdb-data", Some("what PuppetDB has received and not stored yet changes while it is read")),
     ("puppetserver-config", Some("it is written again at every start")),
 ];

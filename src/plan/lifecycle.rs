@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
 
 /// Services in the order in which they may stop; each needs those after it.
-const STOP_ORDER: [&str; 5] = ["agent", "puppetboard", "puppetserver", "puppetdb", "postgres"];
+const STOP_ORDER: [&str; 7] = ["bridge", "relay", "agent", "puppetboard", "puppetserver", "puppetdb", "postgres"];
 
 /// Seconds until a container is killed. PostgreSQL gets longer, to write its checkpoint.
 pub(super) fn grace(service: &str) -> u32 {

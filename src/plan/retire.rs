@@ -3,8 +3,9 @@
 //! Its container goes in `converge`, with whatever else is not wanted.
 
 use super::builder::Builder;
-use super::{Action, ca};
-use crate::desired::{Desired, addons, labels};
+use super::{Action, ca, issue};
+use crate::config::types::Addon;
+use crate::desired::{Desired, addons, credentials, labels};
 use crate::observed::Observed;
 
 /// Steps that revoke the certificate, make the CA and the record forget it, and remove the volume with the key. All that
@@ -30,10 +31,26 @@ pub(super) fn retire(plan: &mut Builder, desired: &Desired, observed: &Observed)
         let action = Action::RemoveCertificate { primary: primary.clone(), certname };
         let cleaned = plan.add(action, cause.as_str(), plan.all("push_crl"));
         // Last: as long as the volume is there, an interrupted run is taken up.
-        let needs = [plan.all("remove_container"), vec![cleaned]].concat();
+        let mut needs = [plan.all("remove_container"), vec![cleaned]].concat();
+        if *addon == Addon::Bridge {
+            needs.extend(close_ssh(plan, desired, observed, &cause, cleaned));
+        }
         plan.add(Action::RemoveVolume { key: volume.to_owned(), name, throw_away: true }, cause, needs);
     }
     networks(plan, desired, observed);
+}
+
+/// The step that takes the bridge's key from all agents that there are, and were. None where there was none.
+fn close_ssh(plan: &mut Builder, desired: &Desired, observed: &Observed, cause: &str, before: usize) -> Option<usize> {
+    let agents = observed.volumes.values().filter_map(|volume| volume.labels.get(labels::KEY));
+    let agents: Vec<&str> = agents.map(String::as_str).filter(|key| key.starts_with("agent-")).collect();
+    if agents.is_empty() {
+        return None;
+    }
+    let mounts = issue::scoped(desired, &[vec!["state"], agents.clone()].concat());
+    let task = Box::new(issue::task(desired, &mounts));
+    let action = Action::CloseSsh { task, request: credentials::close_ssh(&agents) };
+    Some(plan.add(action, cause, vec![before]))
 }
 
 /// Networks that nobody of the platform is on any more. The very last: a stranger's container keeps one from going, and

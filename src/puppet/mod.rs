@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod api;
 pub mod authority;
+pub mod bridge;
 pub mod ca;
 pub mod catalog;
 pub mod compare;

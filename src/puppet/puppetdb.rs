@@ -39,11 +39,11 @@ certificate-allowlist = /etc/pupperware/certificate-allowlist
 /// is not enough: every agent has one, and facts, catalogs and reports tell much about other nodes.
 const ALLOWED: [&str; 2] = ["puppet", "puppetdb"];
 
-/// One name a line; Puppetboard's as long as it is part of the platform.
+/// One name a line; those of Puppetboard and of the bridge as long as they are part of the platform.
 fn allowed(config: &Config) -> String {
-    let board = config.has(Addon::Puppetboard);
-    let board = board.then(|| addons::certname(config.project.as_str(), Addon::Puppetboard));
-    ALLOWED.map(String::from).into_iter().chain(board).map(|name| format!("{name}\n")).collect()
+    let asking = [Addon::Puppetboard, Addon::Bridge].into_iter().filter(|addon| config.has(*addon));
+    let asking = asking.map(|addon| addons::certname(config.project.as_str(), addon));
+    ALLOWED.map(String::from).into_iter().chain(asking).map(|name| format!("{name}\n")).collect()
 }
 
 /// Where the certificate is in the container.

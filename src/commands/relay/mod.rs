@@ -1,6 +1,7 @@
 //! `pupperware relay`: what each subcommand means, one file a subcommand.
 
 mod bridge;
+mod platform;
 mod run;
 mod runs;
 mod serve;
@@ -14,7 +15,10 @@ use crate::error::Result;
 use crate::report::Report;
 
 /// Carries out the subcommand.
-pub(super) async fn run(_global: &GlobalArgs, args: &RelayArgs, report: &Report) -> Result<u8> {
+pub(super) async fn run(global: &GlobalArgs, args: &RelayArgs, report: &Report) -> Result<u8> {
+    if let Some(words) = platform::words(args)? {
+        return platform::run(global, words, report).await;
+    }
     match &args.command {
         RelayCommand::Run(args) => run::run(args, report).await,
         RelayCommand::Runs(args) => runs::run(args, report).await,

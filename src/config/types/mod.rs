@@ -24,7 +24,7 @@ pub use amounts::{ByteSize, Count, Cpus, EnvironmentTimeout, Ttl};
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
 pub use place::Place;
 pub use policy::AutosignPolicy;
-pub use publish::{Publish, PublishHere};
+pub use publish::{Publish, PublishHere, PublishRelay};
 pub use recipient::{AgeRecipient, PRIVATE_KEY};
 pub use repository::{PASSWORD, RepositoryUrl, Transport};
 pub use trust::{Sha256Sum, SigningKey};

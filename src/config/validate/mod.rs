@@ -18,7 +18,7 @@ pub use code_dir::check as check_code_dir;
 pub use reader::Shape;
 use reader::{Context, Section};
 
-use super::model::{AgentPool, Code, Config, Images, Postgres, PuppetDb, PuppetServer, Puppetboard, Track};
+use super::model::{AgentPool, Code, Config, Images, Postgres, PuppetDb, PuppetServer, Puppetboard, Relay, Track};
 use super::problem::{Problem, Severity, Span};
 use super::tree::{Data, Node, Scalar, Tree};
 use super::types::{Addon, Autosign, ChannelName, DnsName, Refusal, Setting};
@@ -71,13 +71,14 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         "postgres",
         "agents",
         "puppetboard",
+        "relay",
         "code",
         "backup",
         "releases",
         "upgrade",
         "images",
     ];
-    let [server, db, pg, pool, board, source, backups, releases, upgrades, pictures] =
+    let [server, db, pg, pool, board, runs, source, backups, releases, upgrades, pictures] =
         sections.map(|name| top.take(name));
     top.finish();
     Config {
@@ -89,6 +90,7 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         postgres: postgres(context, pg),
         agents: agents(context, pool),
         puppetboard: puppetboard(context, board),
+        relay: relay(context, runs),
         code: code(context, source, folder),
         backup: backup::read(context, backups),
         releases: upgrade::releases(context, releases),
@@ -213,6 +215,13 @@ fn puppetboard(context: &mut Context, node: Option<Node>) -> Puppetboard {
     board
 }
 
+fn relay(context: &mut Context, node: Option<Node>) -> Relay {
+    let mut s = Section::new(context, "relay", node);
+    let relay = Relay { publish: s.read("publish") };
+    s.finish();
+    relay
+}
+
 fn code(context: &mut Context, node: Option<Node>, folder: Option<&Path>) -> Code {
     let mut s = Section::new(context, "code", node);
     let written = s.read::<WrittenPath>("dir");
@@ -282,6 +291,7 @@ fn images(context: &mut Context, node: Option<Node>) -> Images {
         agent: s.read("agent"),
         code: s.read("code"),
         puppetboard: s.read("puppetboard"),
+        relay: s.read("relay"),
     };
     s.finish();
     images

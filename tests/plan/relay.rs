@@ -1,0 +1,166 @@
+//! Puppet runs on request: the Relay server and the bridge, asked for, added to a platform that runs, and taken away.
+
+use insta::assert_snapshot;
+use pupperware::engine::spec::MountSource;
+use pupperware::plan::backup::Order;
+use pupperware::plan::{Action, Restoration, backup, reconcile, restore, rotate};
+
+use crate::engine::Engine;
+use crate::world::{platform, running, text, up};
+
+const WITH: &str = "with: [relay]";
+
+#[test]
+fn nothing_of_it_is_there_unless_it_is_asked_for() {
+    let desired = platform("relay: { publish: 9000 }");
+    assert!(!desired.networks.contains_key("relay"));
+    assert!(!desired.volumes.keys().any(|key| key.contains("relay") || key.contains("bridge")));
+    assert!(!desired.replicas.iter().any(|r| ["relay", "bridge"].contains(&r.service.as_str())));
+    let request = desired.credentials.request(&[]);
+    assert!(!request.contains("relay") && !request.contains("ssh "), "{request}");
+    let plan = up(&desired, &Engine::empty(&desired));
+    assert!(!plan.contains("relay") && !plan.contains("bridge"), "its image is not built either: {plan}");
+}
+
+#[test]
+fn a_new_platform_has_both_beside_the_rest() {
+    let desired = platform(WITH);
+    let mut engine = Engine::with_images(&desired);
+    let plan = up(&desired, &engine);
+    let ours = |line: &&str| ["relay", "bridge", "issue"].iter().any(|word| line.contains(word));
+    let lines: Vec<&str> = plan.lines().filter(ours).collect();
+    assert_snapshot!(lines.join("\n"), @"");
+    engine.up(&desired);
+    engine.check(&desired);
+    assert_eq!(up(&desired, &engine), "nothing to do\n");
+}
+
+/// PuppetDB learns whom else to answer, the agents whom to let in; nothing else is touched.
+#[test]
+fn added_to_a_platform_that_runs() {
+    let (_, mut engine) = running("");
+    let desired = platform(WITH);
+    assert_snapshot!(up(&desired, &engine), @"");
+    engine.up(&desired);
+    engine.check(&desired);
+    assert_eq!(up(&desired, &engine), "nothing to do\n");
+}
+
+#[test]
+fn taken_away_it_leaves_what_was_asked_for_and_nothing_else() {
+    let (_, mut engine) = running(WITH);
+    let desired = platform("");
+    assert_snapshot!(up(&desired, &engine), @"");
+    let plan = engine.up(&desired);
+    assert!(plan.steps.iter().all(|s| !s.action.data_loss()));
+    engine.check(&desired);
+    let left: Vec<&String> = engine.observed.volumes.keys().filter(|v| v.contains("relay") || v.contains("bridge")).collect();
+    assert_eq!(left, ["demo_bridge-data", "demo_relay-data"], "requests, and what was done, are nobody's to throw away");
+    assert_eq!(up(&desired, &engine), "nothing to do\n");
+}
+
+/// Whatever of it was done: the removal is taken up, and who wants it back gets in again.
+#[test]
+fn a_removal_that_was_killed_anywhere_is_no_trap() {
+    let (with, before) = running(WITH);
+    let without = platform("");
+    let steps = reconcile(&without, &before.observed).unwrap().steps;
+    for done in 0..steps.len() {
+        let mut engine = before.clone();
+        engine.lock();
+        for step in &steps[..done] {
+            engine.apply(&step.action);
+        }
+        let mut back = engine.clone();
+        for (desired, engine) in [(&without, &mut engine), (&with, &mut back)] {
+            engine.up(desired);
+            engine.check(desired);
+            assert_eq!(up(desired, engine), "nothing to do\n", "after {done} steps");
+        }
+    }
+}
+
+/// One agent more is let in and known without anything of the platform being stopped.
+#[test]
+fn one_agent_more_needs_no_other_bridge() {
+    let (_, mut engine) = running(WITH);
+    let desired = platform("with: [relay]\nagents: { replicas: 2 }");
+    let plan = engine.up(&desired);
+    engine.check(&desired);
+    assert!(!plan.steps.iter().any(|s| matches!(s.action, Action::StopContainer { .. })));
+}
+
+/// A bridge without its keys, or an agent without them: both are made again.
+#[test]
+fn lost_keys_are_made_again() {
+    for lost in ["bridge-config", "agent-1", "relay-config"] {
+        let (desired, mut engine) = running(WITH);
+        engine.lose_volume(lost);
+        engine.up(&desired);
+        engine.check(&desired);
+    }
+}
+
+#[test]
+fn both_are_confined_and_reached_from_nowhere_unless_that_is_wanted() {
+    let desired = platform(WITH);
+    for (service, networks, volumes) in [
+        ("relay", &["demo_back", "demo_relay"][..], ["demo_relay-config", "demo_relay-data"]),
+        ("bridge", &["demo_back", "demo_front"], ["demo_bridge-config", "demo_bridge-data"]),
+    ] {
+        let spec = &desired.replicas.iter().find(|r| r.service == service).unwrap().spec;
+        assert_eq!(spec.ports, []);
+        assert_eq!((spec.user.as_deref(), spec.read_only), (Some("924:924"), true));
+        assert_eq!((spec.cap_drop.join(","), spec.cap_add.len()), ("ALL".to_owned(), 0));
+        let on: Vec<&str> = spec.networks.iter().map(|n| n.network.as_str()).collect();
+        assert_eq!(on, networks);
+        let mounts: Vec<&MountSource> = spec.mounts.iter().map(|m| &m.source).collect();
+        assert_eq!(mounts, volumes.map(|name| MountSource::Volume(name.into())).iter().collect::<Vec<_>>());
+    }
+    let open = platform("with: [relay]\nrelay: { publish: 9000 }");
+    let ports = &open.replicas.iter().find(|r| r.service == "relay").unwrap().spec.ports;
+    assert_eq!((ports.len(), ports[0].address.to_string().as_str(), ports[0].port), (1, "127.0.0.1", 9000));
+}
+
+#[test]
+fn the_bridge_runs_on_the_platforms_own_agents_and_asks_its_own_puppetdb() {
+    let desired = platform("with: [relay, puppetboard]");
+    let files = &desired.files["bridge-config"];
+    let settings = &files.iter().find(|f| f.path == "bridge.yaml").unwrap().content;
+    assert_snapshot!(settings, @"");
+    let known = desired.files["puppetdb-config"].iter().find(|f| f.path == "certificate-allowlist").unwrap();
+    assert_eq!(known.content, "puppet\npuppetdb\ndemo-puppetboard\ndemo-bridge\n");
+}
+
+#[test]
+fn a_backup_has_the_requests_and_not_the_keys() {
+    let (desired, engine) = running(WITH);
+    let plan =
+        backup(&desired, &engine.observed, &Order { file: "demo.pupperware".into(), ..Order::default() }).unwrap();
+    let Action::WriteBackup { source } = &plan.steps[0].action else { panic!("another step") };
+    let ours: Vec<&String> = source.volumes.iter().filter(|v| v.contains("relay") || v.contains("bridge")).collect();
+    assert_eq!(ours, ["bridge-data", "relay-data"]);
+    let what = Restoration {
+        file: "demo.pupperware".into(),
+        identity: None,
+        configuration: None,
+        volumes: source.volumes.clone(),
+        database: true,
+        only: vec![],
+        safety: None,
+    };
+    // Over what is there, and where nothing is.
+    for mut engine in [engine, Engine::with_images(&desired)] {
+        engine.lock();
+        engine.carry_out(&restore(&desired, &engine.observed, &what).unwrap());
+        engine.check(&desired);
+        assert_eq!(up(&desired, &engine), "nothing to do\n");
+    }
+}
+
+#[test]
+fn a_rotation_of_the_databases_password_leaves_it_alone() {
+    let (desired, engine) = running(WITH);
+    let plan = text(&desired, &rotate(&desired, &engine.observed, "puppetdb-password").unwrap());
+    assert!(!plan.contains("relay") && !plan.contains("bridge"), "{plan}");
+}
