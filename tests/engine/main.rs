@@ -18,6 +18,7 @@ mod observability;
 mod packages;
 mod platform;
 mod power;
+mod relay;
 mod repair;
 mod secrets;
 mod stranger;

@@ -26,12 +26,22 @@ pub fn quote(word: &str) -> String {
 ///
 /// It is the argument of a `sh -c`, as login shells are not all POSIX ones.
 pub fn remote(words: &[String], nonce: &str) -> String {
+    let mut script = script(words);
+    let _ = write!(script, "; printf '\\n%s %d\\n' {} \"$?\"", quote(nonce));
+    format!("exec sh -c {}", quote(&script))
+}
+
+/// The same without that line, for who tells the exit code by itself.
+pub fn bare(words: &[String]) -> String {
+    format!("exec sh -c {}", quote(&script(words)))
+}
+
+fn script(words: &[String]) -> String {
     let mut script = String::from("PATH=\"$PATH:/opt/puppetlabs/bin\"; export PATH;");
     for word in words {
         let _ = write!(script, " {}", quote(word));
     }
-    let _ = write!(script, "; printf '\\n%s %d\\n' {} \"$?\"", quote(nonce));
-    format!("exec sh -c {}", quote(&script))
+    script
 }
 
 /// The exit code that the trailer tells, and the output before it. `None` when the connection ended before the command.
