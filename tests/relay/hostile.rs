@@ -1,6 +1,7 @@
 //! Bodies, headers and tokens that are not what they should be: a clear refusal, and the server goes on.
 
 use hyper::Method;
+use pupperware::relay::api::{MAX_BODY, MAX_NODES};
 use pupperware::relay::server::book::Rules;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,10 +44,13 @@ async fn bodies_that_are_refused() {
         assert_eq!(answer.status, status, "{shown}: {answer:?}");
         assert!(answer.body["code"].is_string() && answer.body["message"].as_str().unwrap().len() <= 2_000, "{shown}");
     }
-    let huge = vec![b' '; (1 << 20) + 1];
+    let huge = vec![b' '; MAX_BODY + 1];
     assert_eq!(served.raw(Method::POST, "/_puppet/runs", &headers, huge.into()).await.status, 413);
     let none = served.call(Method::GET, "/_puppet/runs?status=all", &token, None).await;
     assert_eq!(none.body, json!({"runs": []}), "nothing of it became a run");
+    let longest = |n: usize| format!("{n:x>253}");
+    let all = json!({"scope": {"nodes": (0..MAX_NODES).map(longest).collect::<Vec<_>>()}}).to_string();
+    assert_eq!(served.raw(Method::POST, "/_puppet/runs", &headers, all.into()).await.status, 201, "2.5 MB of nodes");
     let id = served.ask(&token, &["a"]).await;
     let path = format!("/_puppet/runs/{id}");
     let accept =

@@ -1,5 +1,5 @@
-//! The Relay server on a real port of the loopback address: what the original clients send, what hostile ones send, and
-//! many at once. No engine.
+//! The Relay server on a real port of the loopback address: what the original clients send, what hostile ones send, many
+//! at once, and a whole run with the bridge. No engine.
 
 mod hostile;
 mod openapi;
@@ -7,3 +7,4 @@ mod original;
 mod racing;
 mod served;
 mod server;
+mod whole;

@@ -15,7 +15,8 @@ use crate::relay::api::{TokenName, TokenScope};
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware relay serve --state-dir ~/.local/state/relay\n  \
-    pupperware relay serve --state-dir /var/lib/relay --listen 0.0.0.0:8170 --tls-cert cert.pem --tls-key key.pem")]
+    pupperware relay serve --state-dir /var/lib/relay \\\n  \
+    \x20   --listen 0.0.0.0:8170 --tls-cert cert.pem --tls-key key.pem")]
 pub struct ServeArgs {
     /// Where to listen.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8170")]

@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Base URL of the Relay API [default: the platform's own server].
+    /// Base URL of the Relay API.
     #[arg(long, value_name = "URL", env = "PUPPERWARE_RELAY_URL", requires = "token_file")]
     pub relay_url: Option<String>,
     /// File with the token; nobody else may read it.

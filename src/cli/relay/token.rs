@@ -44,6 +44,8 @@ pub struct StateDir {
 
 /// Make a token, and print it.
 #[derive(Debug, Clone, Args)]
+#[command(override_usage = "pupperware relay token create --scope <SCOPE> --state-dir <DIR> <NAME>")]
+#[command(after_long_help = "Examples:\n  pupperware relay token create ci --scope run --state-dir /var/lib/relay")]
 pub struct TokenCreateArgs {
     /// What it is called; a name has one token, or two while one replaces the other.
     #[arg(value_name = "NAME")]
@@ -61,6 +63,7 @@ pub struct TokenCreateArgs {
 
 /// List tokens: what they are good for, and when they were used.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware relay token list --state-dir /var/lib/relay -o json")]
 pub struct TokenListArgs {
     /// Those that have ended, too.
     #[arg(long)]
@@ -73,8 +76,11 @@ pub struct TokenListArgs {
     pub server: StateDir,
 }
 
-/// Make a token that replaces one, and print it; the old one goes on for 24 hours.
+/// Make a token that replaces one, and print it.
+///
+/// The old one goes on for 24 hours.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware relay token rotate 1f2e3d4c --state-dir /var/lib/relay")]
 pub struct TokenRotateArgs {
     /// The token's identifier, from `list`.
     #[arg(value_name = "ID")]
@@ -86,6 +92,7 @@ pub struct TokenRotateArgs {
 
 /// End a token now.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = "Examples:\n  pupperware relay token revoke 1f2e3d4c --state-dir /var/lib/relay")]
 pub struct TokenRevokeArgs {
     /// The token's identifier, from `list`.
     #[arg(value_name = "ID")]

@@ -39,8 +39,8 @@ pub use scope::{Nodes, Scope};
 pub use state::{Outcome, State, StateUpdate, Status};
 pub use token::{Token, TokenHash};
 
-/// The largest body that either side takes, in bytes.
-pub const MAX_BODY: usize = 1 << 20;
+/// The largest body of a request, in bytes: [`MAX_NODES`] names as long as names can be.
+pub const MAX_BODY: usize = 3 << 20;
 
 /// The longest that a long poll may wait, in seconds; a longer wish is cut.
 pub const MAX_WAIT_SECONDS: u64 = 60;

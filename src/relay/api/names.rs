@@ -211,8 +211,9 @@ impl From<String> for Line {
 
 impl From<&str> for Line {
     fn from(text: &str) -> Self {
-        let plain = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
-        Line(plain.take(Self::LONGEST).collect())
+        // Control characters first, as the blanks that they become at the ends do not count, either.
+        let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Line(plain.trim().chars().take(Self::LONGEST).collect())
     }
 }
 

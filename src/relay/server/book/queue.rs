@@ -7,6 +7,8 @@ use crate::relay::api::{ConnectionName, NodeName, Status};
 
 /// The most runs that are offered at once.
 const OFFERED: usize = 100;
+/// The most nodes in a list of runs; the first run is there, however many it has. Clients do not read without end.
+const LISTED_NODES: usize = 20_000;
 
 impl Book {
     /// The runs of a connection that may be taken, in their order.
@@ -45,13 +47,13 @@ impl Book {
         let mut shown = self.offers(connection);
         let mine = |entry: &&Entry| entry.connection == *connection && entry.state().status == Status::InProgress;
         shown.extend(self.runs.values().filter(mine).take(OFFERED));
-        shown
+        fitting(shown)
     }
 
     /// All runs of a connection, newest first.
     pub fn all(&self, connection: &ConnectionName, offset: usize, limit: usize) -> Vec<&Entry> {
         let mine = |entry: &&Entry| entry.connection == *connection;
-        self.runs.values().rev().filter(mine).skip(offset).take(limit).collect()
+        fitting(self.runs.values().rev().filter(mine).skip(offset).take(limit).collect())
     }
 
     /// A node of the run on which another one is under way.
@@ -59,4 +61,16 @@ impl Book {
         let name = |node: &NodeName| self.busy.get_key_value(&(entry.connection.clone(), node.clone()));
         entry.request.scope.nodes().unwrap_or_default().iter().find_map(name).map(|((_, node), _)| node)
     }
+}
+
+/// The first of them, as many as a list may have nodes.
+fn fitting(mut runs: Vec<&Entry>) -> Vec<&Entry> {
+    let mut nodes = 0;
+    let mut fits = |entry: &&Entry| {
+        nodes += entry.request.scope.nodes().unwrap_or_default().len();
+        nodes <= LISTED_NODES
+    };
+    let count = runs.iter().take_while(|entry| fits(entry)).count();
+    runs.truncate(count.max(1));
+    runs
 }

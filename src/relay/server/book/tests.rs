@@ -73,6 +73,17 @@ fn one_run_a_node_and_nothing_is_overtaken() {
 }
 
 #[test]
+fn a_list_has_not_nodes_without_end() {
+    let mut book = Book::default();
+    let nodes: Vec<String> = (0..9_000).map(|n| format!("n{n}")).collect();
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    (1..=4).for_each(|number| ask(&mut book, &me(), number, &nodes));
+    assert_eq!(book.all(&me().connection, 0, 9).len(), 2);
+    assert_eq!(book.all(&me().connection, 2, 9).len(), 2);
+    assert_eq!(book.all(&me().connection, 4, 9).len(), 0);
+}
+
+#[test]
 fn requesters_take_turns() {
     let mut book = Book::default();
     let (busy, other) = (me(), caller("00000002", "default"));
@@ -196,7 +207,7 @@ fn what_ended_long_ago_goes() {
 #[test]
 fn an_event_is_taken_once_and_the_oldest_go() {
     let mut book = Book::default();
-    let mut send = |book: &mut Book, transaction: &str, number: u8| {
+    let send = |book: &mut Book, transaction: &str, number: u8| {
         let event: NewEvent = serde_json::from_value(json!({"data": {"transaction_uuid": transaction}})).unwrap();
         let decision = book.take_event(&me(), event, id(number), at(number.into()));
         take(book, decision).unwrap()
