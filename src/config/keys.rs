@@ -110,7 +110,10 @@ pub const KEYS: &[Key] = &[
         "Where Puppetboard is reached: a port on this machine's loopback, or an address and a port. It has no login: whoever reaches it reads the facts and reports of every node.",
     ),
     key("puppetboard.memory", "512m", "The container's memory limit. More than a thousand nodes want more."),
-    section("relay", "Puppet runs on request, when `relay` is among `with`: the Relay server, and the bridge beside it."),
+    section(
+        "relay",
+        "Puppet runs on request, when `relay` is among `with`: the Relay server, and the bridge beside it.",
+    ),
     key(
         "relay.publish",
         "8170",

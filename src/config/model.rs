@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::types::{
     Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, ByteSize, ChannelName, Count, Cpus, DnsName,
-    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, PublishRelay, RepositoryUrl, Setting, Sha256Sum,
-    SigningKey, Ttl, Window,
+    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, PublishRelay, RepositoryUrl, Setting,
+    Sha256Sum, SigningKey, Ttl, Window,
 };
 
 /// A JVM's heap: at least 256 MiB.

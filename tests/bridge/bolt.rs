@@ -53,7 +53,9 @@ fn each_node_is_told_of_as_bolt_tells_it() {
 
 #[test]
 fn what_bolt_does_not_tell_of_is_failed_with_its_reason() {
-    let site = site(r#"echo '],'; echo '"_error": '; echo '{"kind":"bolt/x","msg":"no such thing","details":{}}'; echo '}'; exit 1"#);
+    let site = site(
+        r#"echo '],'; echo '"_error": '; echo '{"kind":"bolt/x","msg":"no such thing","details":{}}'; echo '}'; exit 1"#,
+    );
     let relay = FakeRelay::start(false);
     let id = relay.book.ask(&["web01"], |_| {});
     assert!(site.once(&relay.url()).status.success());

@@ -116,7 +116,11 @@ fn a_bridge_that_is_killed_goes_on(platform: &Platform, agent: &str) {
     };
     eventually("the run's end is told", || shown()["state"]["status"] == "complete");
     let ended = shown();
-    assert_eq!((&ended["state"]["outcome"], &node(&ended)["status"]), (&"finished".into(), &"changed".into()), "{ended:#}");
+    assert_eq!(
+        (&ended["state"]["outcome"], &node(&ended)["status"]),
+        (&"finished".into(), &"changed".into()),
+        "{ended:#}"
+    );
     assert_eq!(platform.reports(agent), Some(before + 1), "Puppet ran once");
 }
 

@@ -338,7 +338,9 @@ impl Engine {
                     record.rotated.extend(over);
                 });
             }
-            Action::MakeKeyPair { task, request } | Action::CloseSsh { task, request } => self.issue(task, request, usize::MAX),
+            Action::MakeKeyPair { task, request } | Action::CloseSsh { task, request } => {
+                self.issue(task, request, usize::MAX)
+            }
             Action::ImportCa { task, .. } => {
                 self.create_container(task, "");
                 self.remove_container(&task.name);

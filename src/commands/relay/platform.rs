@@ -33,7 +33,9 @@ pub(super) fn words(args: &RelayArgs) -> Result<Option<Vec<String>>> {
         RelayCommand::Runs(args) => {
             let (server, more) = match &args.command {
                 RunsCommand::List(args) => (&args.server, vec!["list".into(), output(args.output)]),
-                RunsCommand::Show(args) => (&args.server, vec!["show".into(), args.id.to_string(), output(args.output)]),
+                RunsCommand::Show(args) => {
+                    (&args.server, vec!["show".into(), args.id.to_string(), output(args.output)])
+                }
                 RunsCommand::Cancel(args) => (&args.server, vec!["cancel".into(), args.id.to_string()]),
             };
             if server.relay_url.is_some() {

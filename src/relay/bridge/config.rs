@@ -226,7 +226,9 @@ impl BridgeConfig {
             return Some("the back-end `platform` needs nodes in `ssh.nodes`".into());
         }
         if self.backend() == BackendName::Bolt && self.ssh.accept_new_host_keys {
-            return Some("Bolt takes known host keys only, or all: `ssh.accept_new_host_keys` is for the back-end `ssh`".into());
+            return Some(
+                "Bolt takes known host keys only, or all: `ssh.accept_new_host_keys` is for the back-end `ssh`".into(),
+            );
         }
         self.inventory().err()
     }

@@ -39,19 +39,18 @@ pub struct Said {
 /// # Errors
 /// It cannot be started; says which, and why.
 pub fn start(words: &[OsString]) -> Result<Running, String> {
-    start_with(words, |command| command)
+    start_with(words, |_| {})
 }
 
 /// The same with more settings.
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_with(
-    words: &[OsString],
-    settings: impl FnOnce(&mut Command) -> &mut Command,
-) -> Result<Running, String> {
+pub fn start_with(words: &[OsString], settings: impl FnOnce(&mut Command)) -> Result<Running, String> {
     let (program, arguments) = words.split_first().ok_or("no program to run")?;
-    let child = settings(&mut Command::new(program))
+    let mut command = Command::new(program);
+    settings(&mut command);
+    let child = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

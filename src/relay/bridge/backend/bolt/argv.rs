@@ -42,12 +42,11 @@ pub fn argv(client: &Client, folder: &Path, concurrency: usize, remote: &str) ->
 }
 
 /// Bolt's environment. An inventory in it is an error to Bolt when one is named, too.
-pub fn surroundings<'c>(client: &Client, folder: &Path, command: &'c mut Command) -> &'c mut Command {
+pub fn surroundings(client: &Client, folder: &Path, command: &mut Command) {
     command.env_remove("BOLT_INVENTORY").env("BOLT_DISABLE_ANALYTICS", "1").current_dir(folder);
     if client.known_hosts.is_some() {
         command.env("HOME", folder);
     }
-    command
 }
 
 /// The nodes of a call. Each says its transport itself: a target called `localhost` would be this machine otherwise.

@@ -114,8 +114,8 @@ impl Bolt {
             Err(e) => return Ok(Call::Unable(format!("Bolt cannot be given its files: {e}"))),
         };
         let words = argv::argv(&self.client, folder.path(), nodes.len(), &quote::bare(&job.words(&self.puppet)));
-        let settings = |command| argv::surroundings(&self.client, folder.path(), command);
-        let mut running = match child::start_with(&words, settings) {
+        let started = child::start_with(&words, |command| argv::surroundings(&self.client, folder.path(), command));
+        let mut running = match started {
             Ok(running) => running,
             Err(e) => return Ok(Call::Unable(e)),
         };

@@ -48,7 +48,10 @@ impl Inventory {
     /// Why a back-end that must know where nodes are cannot do this run.
     pub fn refusal(&self, backend: &str, run: &Run) -> Option<String> {
         let Some(nodes) = run.scope.nodes() else {
-            return Some(format!("the {backend} back-end takes nodes; only PE's orchestrator knows a {}", run.scope.kind()));
+            return Some(format!(
+                "the {backend} back-end takes nodes; only PE's orchestrator knows a {}",
+                run.scope.kind()
+            ));
         };
         let strange: Vec<&str> =
             nodes.iter().filter(|n| self.address(n).is_none()).map(NodeName::as_str).take(3).collect();
