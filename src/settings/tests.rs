@@ -187,6 +187,7 @@ fn every_setting_is_shown() {
     agents.replicas 1 (default)
     puppetboard.publish 127.0.0.1:8088 (default)
     puppetboard.memory 256m (default)
+    relay.publish - (default)
     code.dir - (default)
     code.control_repo.url - (default)
     code.control_repo.ssh_key - (default)
@@ -213,6 +214,7 @@ fn every_setting_is_shown() {
     images.agent - (default)
     images.code - (default)
     images.puppetboard - (default)
+    images.relay - (default)
     ");
 }
 

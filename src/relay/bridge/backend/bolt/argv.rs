@@ -116,6 +116,6 @@ mod tests {
         let node: NodeName = "web01".parse().unwrap();
         let at = |host: &str| Address { host: host.into(), port: 22, user: "root".into(), key_name: None };
         let told = inventory(&client(), &[(&node, at("192.0.2.7")), (&node, at("2001:db8::1"))]);
-        insta::assert_snapshot!(told.to_string(), @r#"{"groups":[{"name":"relay_run","targets":[{"name":"web01","uri":"ssh://192.0.2.7:22","config":{"transport":"ssh","ssh":{"user":"root"}}},{"name":"web01","uri":"ssh://[2001:db8::1]:22","config":{"transport":"ssh","ssh":{"user":"root"}}}]}],"config":{"transport":"ssh","ssh":{"host-key-check":true,"connect-timeout":10,"load-config":false,"tty":false,"private-key":"/keys/id"}}}"#);
+        insta::assert_snapshot!(told.to_string(), @r#"{"config":{"ssh":{"connect-timeout":10,"host-key-check":true,"load-config":false,"private-key":"/keys/id","tty":false},"transport":"ssh"},"groups":[{"name":"relay_run","targets":[{"config":{"ssh":{"user":"root"},"transport":"ssh"},"name":"web01","uri":"ssh://192.0.2.7:22"},{"config":{"ssh":{"user":"root"},"transport":"ssh"},"name":"web01","uri":"ssh://[2001:db8::1]:22"}]}]}"#);
     }
 }
