@@ -23,7 +23,7 @@ pub struct UpArgs {
     /// A directory with Puppet environments to serve, instead of the configured code.
     #[arg(long, value_name = "DIR", env = "PUPPERWARE_CODE", hide_env_values = true)]
     pub code: Option<PathBuf>,
-    /// Services beside those that every platform has, instead of the configured ones: puppetboard, relay. To keep one for the
+    /// Services beside those that every platform has, instead of the configured ones: puppetboard. To keep one for the
     /// next `up`, name it in pupperware.yaml.
     #[arg(long, value_name = "SERVICE", value_delimiter = ',', env = "PUPPERWARE_WITH", hide_env_values = true)]
     pub with: Vec<String>,

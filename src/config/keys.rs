@@ -41,7 +41,7 @@ pub const KEYS: &[Key] = &[
     key(
         "with",
         "[puppetboard]",
-        "Services beside those that every platform has: `puppetboard`, which shows what PuppetDB holds as web pages; `relay`, which runs Puppet on the platform's agents on request. One that is taken out of the list goes with the next `up`, and its certificate is revoked.",
+        "Services beside those that every platform has: `puppetboard`, which shows what PuppetDB holds as web pages; `relay`, where `relay.enabled` is false. One that is taken out of the list goes with the next `up`, and its certificate is revoked.",
     ),
     section("puppetserver", "The primary: the Puppet Server that holds the CA."),
     key(
@@ -112,7 +112,12 @@ pub const KEYS: &[Key] = &[
     key("puppetboard.memory", "512m", "The container's memory limit. More than a thousand nodes want more."),
     section(
         "relay",
-        "Puppet runs on request, when `relay` is among `with`: the Relay server, and the bridge beside it.",
+        "Puppet runs on request: the Relay server, and the bridge, which runs Puppet on the platform's agents.",
+    ),
+    key(
+        "relay.enabled",
+        "false",
+        "Whether the platform has both. Switched off, they go with the next `up`: their certificates are revoked, and agents let the bridge in no more; requests and what was done are kept.",
     ),
     key(
         "relay.publish",

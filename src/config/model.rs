@@ -46,7 +46,7 @@ pub struct Config {
     pub agents: AgentPool,
     /// Puppetboard, where it is among `with`.
     pub puppetboard: Puppetboard,
-    /// The Relay server, where it is among `with`.
+    /// Puppet runs on request.
     pub relay: Relay,
     /// Puppet code.
     pub code: Code,
@@ -174,11 +174,20 @@ impl Default for Puppetboard {
     }
 }
 
-/// The Relay server's settings.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Puppet runs on request.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Relay {
+    /// Whether the platform has the Relay server and the bridge without being asked for them in `with`.
+    pub enabled: bool,
     /// Where programs outside of the engine reach it; nowhere when unset.
     pub publish: Option<PublishRelay>,
+}
+
+impl Default for Relay {
+    /// Their image has this program in it, which must be one for Linux.
+    fn default() -> Self {
+        Relay { enabled: cfg!(target_os = "linux"), publish: None }
+    }
 }
 
 /// Where Puppet code comes from.
@@ -300,7 +309,8 @@ impl Config {
 
     /// True when the platform has this service.
     pub fn has(&self, addon: Addon) -> bool {
-        self.with.contains(&addon.comes_with())
+        let asked = addon.comes_with();
+        self.with.contains(&asked) || (asked == Addon::Relay && self.relay.enabled)
     }
 
     /// Every setting with its dotted path and its value as it would stand in the file (`null` when unset),
@@ -342,6 +352,7 @@ impl Config {
             ("agents.replicas", agents.replicas.to_json()),
             ("puppetboard.publish", board.publish.to_json()),
             ("puppetboard.memory", board.memory.to_json()),
+            ("relay.enabled", relay.enabled.to_json()),
             ("relay.publish", option(relay.publish.as_ref())),
             ("code.dir", path(code.dir.as_ref())),
             ("code.control_repo.url", option(repo.map(|r| &r.url))),

@@ -116,7 +116,7 @@ mod tests {
         let archive = pack(&files);
         assert_eq!(archive, pack(&files));
         let file = ("conf.d/a.conf".to_owned(), b"x: 1\n".to_vec());
-        assert_eq!(unpack(&archive).unwrap(), [file.clone()]);
+        assert_eq!(unpack(&archive).unwrap(), std::slice::from_ref(&file));
         let archive = pack_with(&files, Some(("program", b"\x7fELF")));
         assert_eq!(unpack(&archive).unwrap(), [file, ("program".into(), b"\x7fELF".to_vec())]);
     }

@@ -187,6 +187,7 @@ fn every_setting_is_shown() {
     agents.replicas 1 (default)
     puppetboard.publish 127.0.0.1:8088 (default)
     puppetboard.memory 256m (default)
+    relay.enabled true (default)
     relay.publish - (default)
     code.dir - (default)
     code.control_repo.url - (default)

@@ -11,16 +11,16 @@ const SITE: &str = "node default {\n  file { '/srv/relay-proof': content => \"CO
 const SLEEPS: &str = "cat /proc/*/cmdline | tr '\\0' ' ' | grep -q '[/]bin/sleep 12'";
 const SLOW: &str = "node default {\n  exec { '/bin/sleep 12': }\n}\n";
 
-/// Intent: a platform that was asked for it runs Puppet on its agents when somebody asks, and says what really happened
+/// Intent: a platform runs Puppet on its agents when somebody asks, and says what really happened
 /// there; what it is not to do it refuses with a word; a bridge that is killed half-way neither runs twice nor loses a
-/// run; a plain `up` takes it away, the requests stay, and nobody gets into an agent any more.
+/// run; switched off, it goes, the requests stay, and nobody gets into an agent any more.
 #[test]
 fn a_run_is_asked_for_carried_out_and_told() {
     let Some(_turn) = turn() else { return };
-    let platform = Platform::new("");
-    platform.ok(&["up", "--with", "relay"]);
+    let platform = Platform::new("relay: { enabled: true }\n");
+    platform.up();
     let agent = format!("{}-agent-1", platform.project);
-    platform.ok(&["audit", "--with", "relay"]).says("clean, nothing was found");
+    platform.ok(&["audit"]).says("clean, nothing was found");
 
     site(&platform, &SITE.replace("CONTENT", "first"));
     let noop = run(&platform, &["--nodes", &agent, "--noop"], 0);
@@ -43,13 +43,13 @@ fn a_run_is_asked_for_carried_out_and_told() {
     a_bridge_that_is_killed_goes_on(&platform, &agent);
 
     platform.ok(&["down"]);
-    platform.ok(&["up", "--with", "relay"]);
+    platform.up();
     let id = changed["id"].as_str().unwrap();
     platform.ok(&["relay", "runs", "show", id, "-o", "json"]).says(&hash);
 
-    // It is not in the file.
+    platform.configure("", "");
     platform.up();
-    platform.run(&["relay", "run", "--nodes", &agent]).expect(2).says("up --with relay");
+    platform.run(&["relay", "run", "--nodes", &agent]).expect(2).says("relay.enabled");
     eventually("nobody listens in the agent", || !listens(&platform));
     let left = docker(&["volume", "ls", "-q"]);
     assert!(left.contains(&platform.volume("relay-data")) && !left.contains(&platform.volume("relay-config")));
@@ -135,9 +135,8 @@ fn node(run: &Value) -> &Value {
 }
 
 fn there(platform: &Platform) -> bool {
-    let looked = Command::new("docker").args(["exec", &platform.container("agent"), "test", "-e", "/srv/relay-proof"]);
-    let mut looked = looked;
-    looked.status().is_ok_and(|status| status.success())
+    let look = ["exec", &platform.container("agent"), "test", "-e", "/srv/relay-proof"];
+    Command::new("docker").args(look).status().is_ok_and(|status| status.success())
 }
 
 /// Whether SSH listens in the agent: port 2222 is 08AE.

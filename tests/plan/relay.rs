@@ -1,4 +1,4 @@
-//! Puppet runs on request: the Relay server and the bridge, asked for, added to a platform that runs, and taken away.
+//! Puppet runs on request: the Relay server and the bridge, on a new platform, added to one that runs, and taken away.
 
 use insta::assert_snapshot;
 use pupperware::engine::spec::MountSource;
@@ -8,11 +8,23 @@ use pupperware::plan::{Action, Restoration, backup, reconcile, restore, rotate};
 use crate::engine::Engine;
 use crate::world::{platform, running, text, up};
 
-const WITH: &str = "with: [relay]";
+const WITH: &str = "relay: {}";
 
 #[test]
-fn nothing_of_it_is_there_unless_it_is_asked_for() {
-    let desired = platform("relay: { publish: 9000 }");
+fn both_are_there_unless_they_are_switched_off() {
+    let services = |yaml: &str| {
+        let desired = platform(yaml);
+        let ours = |service: &String| ["relay", "bridge"].contains(&service.as_str());
+        desired.replicas.iter().map(|r| r.service.clone()).filter(ours).collect::<Vec<_>>()
+    };
+    assert_eq!(services("relay: {}"), ["relay", "bridge"]);
+    assert_eq!(services("relay: { enabled: false }\nwith: [relay]"), ["relay", "bridge"], "asked for all the same");
+    assert_eq!(services("relay: { enabled: false }"), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_of_it_is_there_when_it_is_switched_off() {
+    let desired = platform("relay: { enabled: false, publish: 9000 }");
     assert!(!desired.networks.contains_key("relay"));
     assert!(!desired.volumes.keys().any(|key| key.contains("relay") || key.contains("bridge")));
     assert!(!desired.replicas.iter().any(|r| ["relay", "bridge"].contains(&r.service.as_str())));
@@ -160,7 +172,7 @@ fn a_removal_that_was_killed_anywhere_is_no_trap() {
 #[test]
 fn one_agent_more_needs_no_other_bridge() {
     let (_, mut engine) = running(WITH);
-    let desired = platform("with: [relay]\nagents: { replicas: 2 }");
+    let desired = platform("relay: {}\nagents: { replicas: 2 }");
     let plan = engine.up(&desired);
     engine.check(&desired);
     assert!(!plan.steps.iter().any(|s| matches!(s.action, Action::StopContainer { .. })));
@@ -193,14 +205,14 @@ fn both_are_confined_and_reached_from_nowhere_unless_that_is_wanted() {
         let mounts: Vec<&MountSource> = spec.mounts.iter().map(|m| &m.source).collect();
         assert_eq!(mounts, volumes.map(|name| MountSource::Volume(name.into())).iter().collect::<Vec<_>>());
     }
-    let open = platform("with: [relay]\nrelay: { publish: 9000 }");
+    let open = platform("relay: { publish: 9000 }");
     let ports = &open.replicas.iter().find(|r| r.service == "relay").unwrap().spec.ports;
     assert_eq!((ports.len(), ports[0].address.to_string().as_str(), ports[0].port), (1, "127.0.0.1", 9000));
 }
 
 #[test]
 fn the_bridge_runs_on_the_platforms_own_agents_and_asks_its_own_puppetdb() {
-    let desired = platform("with: [relay, puppetboard]");
+    let desired = platform("with: [puppetboard]\nrelay: {}");
     let files = &desired.files["bridge-config"];
     let settings = &files.iter().find(|f| f.path == "bridge.yaml").unwrap().content;
     assert_snapshot!(settings, @"

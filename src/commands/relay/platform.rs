@@ -132,7 +132,7 @@ fn server(observed: &Observed, project: &str) -> Result<String> {
         Some(_) => Err(Error::failed("the platform's Relay server does not run")
             .hint(format!("start it with `pupperware --project {project} start`"))),
         None => Err(Error::usage(format!("no server is named, and the platform {project} has none"))
-            .hint("name one with `--relay-url` and `--token-file`, or have one with `pupperware up --with relay`")),
+            .hint("name one with `--relay-url` and `--token-file`, or have one: `relay.enabled`, and `pupperware up`")),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::problem::quote;
 pub enum Addon {
     /// What PuppetDB holds, as web pages.
     Puppetboard,
-    /// The server of the Relay API; the bridge comes with it.
+    /// The server of the Relay API; the bridge comes with it. There unless it is switched off.
     Relay,
     /// What takes runs from that server and carries them out. Nobody asks for it by itself.
     Bridge,

@@ -217,7 +217,7 @@ fn puppetboard(context: &mut Context, node: Option<Node>) -> Puppetboard {
 
 fn relay(context: &mut Context, node: Option<Node>) -> Relay {
     let mut s = Section::new(context, "relay", node);
-    let relay = Relay { publish: s.read("publish") };
+    let relay = Relay { enabled: s.read("enabled").unwrap_or(Relay::default().enabled), publish: s.read("publish") };
     s.finish();
     relay
 }
