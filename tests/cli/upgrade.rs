@@ -56,7 +56,6 @@ fn releases_are_told_without_an_engine() {
     puppetboard   7.0.4  7.0.4
     puppetdb      7.12   8.4
     puppetserver  7.9    8.7
-    relay         0.1    0.1
 
     to know before an upgrade:
       the database is copied into a new volume for PostgreSQL 17; the one of PostgreSQL 15 is kept
