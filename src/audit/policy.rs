@@ -30,11 +30,14 @@ pub fn allowed(service: &str) -> Allowed {
         "compiler" => Allowed { listeners: &[8140], published: false, ..LEAST },
         // Clear text, on a network of its own; it shows what it is asked for, and changes nothing.
         "puppetboard" => Allowed { listeners: &[8088], ..LEAST },
+        "relay" => Allowed { listeners: &[8170], ..LEAST },
         // Puppet manages systems, so an agent is root in its own container, with what managing files and users needs.
         "agent" => Allowed {
             root: true,
             writable_root: true,
             capabilities: &["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SYS_CHROOT"],
+            // As long as there is a bridge: SSH for its key alone, which can do nothing but run Puppet.
+            listeners: &[2222],
             ..LEAST
         },
         _ => LEAST,

@@ -27,7 +27,7 @@ use crate::observed::Observed;
 use crate::plan::{Action, Plan};
 
 /// Every check, in order: group and id.
-pub const ALL: [(&str, &str); 18] = [
+pub const ALL: [(&str, &str); 21] = [
     ("engine", "engine-reachable"),
     ("engine", "engine-api"),
     ("engine", "engine-linux"),
@@ -36,12 +36,15 @@ pub const ALL: [(&str, &str); 18] = [
     ("machine", "clock"),
     ("network", "port-published"),
     ("network", "port-puppetboard"),
+    ("network", "port-relay"),
     ("images", "images-present"),
     ("certificates", "certificate-ca"),
     ("certificates", "certificate-puppetserver"),
     ("certificates", "certificate-puppetdb"),
     ("certificates", "certificate-postgres"),
     ("certificates", "certificate-puppetboard"),
+    ("certificates", "certificate-relay"),
+    ("certificates", "certificate-bridge"),
     ("images", "class-archive-puppetserver"),
     ("images", "class-archive-puppetdb"),
     ("platform", "platform-proved"),
@@ -106,6 +109,8 @@ pub struct Ground<'a> {
     pub address: (IpAddr, u16),
     /// Where Puppetboard is to be published; nothing when it was not asked for.
     pub puppetboard: Option<(IpAddr, u16)>,
+    /// Where the Relay server is to be published; nothing when it is not.
+    pub relay: Option<(IpAddr, u16)>,
     /// The images that are needed.
     pub images: &'a [DesiredImage],
     /// The platform as it is.
@@ -133,6 +138,10 @@ pub async fn all(ground: &Ground<'_>) -> Vec<Check> {
         match ground.puppetboard {
             Some(address) => ports::PUPPETBOARD.check(engine, address, observed),
             None => Check::ok("network", ports::PUPPETBOARD.id, "puppetboard was not asked for"),
+        },
+        match ground.relay {
+            Some(address) => ports::RELAY.check(engine, address, observed),
+            None => Check::ok("network", ports::RELAY.id, "relay is not published"),
         },
         images(ground.images, observed),
     ];
@@ -193,7 +202,7 @@ pub fn before_up(
         // An image with its build stages takes a bit over a gigabyte until the stages are cleaned up.
         checks.push(machine::disk(engine, info, 1 + builds * 3 / 2));
     }
-    for port in [ports::SERVER, ports::PUPPETBOARD] {
+    for port in [ports::SERVER, ports::PUPPETBOARD, ports::RELAY] {
         if let Some(published) = created(port) {
             checks.push(machine::memory(info, desired));
             checks.push(port.check(engine, (published.address, published.port), observed));

@@ -21,11 +21,17 @@ pub(super) struct Port {
 pub(super) const SERVER: Port = Port { id: "port-published", service: PRIMARY };
 /// Where people reach Puppetboard.
 pub(super) const PUPPETBOARD: Port = Port { id: "port-puppetboard", service: "puppetboard" };
+/// Where programs reach the Relay server.
+pub(super) const RELAY: Port = Port { id: "port-relay", service: "relay" };
 
 impl Port {
     /// Whose it is, for people.
     fn owner(self) -> &'static str {
-        if self.service == PRIMARY { "server" } else { "Puppetboard" }
+        match self.service {
+            PRIMARY => "server",
+            "relay" => "Relay server",
+            _ => "Puppetboard",
+        }
     }
 
     /// Whether a service has it. The server leaves its port to a balancer, and takes it back.

@@ -45,7 +45,7 @@ pub enum ImagesCommand {
 /// Which images, and how the result is printed.
 #[derive(Debug, Clone, Args)]
 pub struct SelectionArgs {
-    /// The components [default: all; puppetboard when it is configured].
+    /// The components [default: all; puppetboard and relay when configured].
     #[arg(value_name = "COMPONENT")]
     pub components: Vec<String>,
     /// Which release's images.

@@ -95,6 +95,7 @@ pub(super) async fn examine(context: &Context) -> Result<Vec<Check>> {
         info: &supply.info,
         address: desired::address(config),
         puppetboard: config.has(Addon::Puppetboard).then(|| (board.address(), board.port())),
+        relay: config.relay.publish.filter(|_| config.has(Addon::Relay)).map(|p| (p.address(), p.port())),
         images: &images,
         observed: &supply.observed,
         backup_max_age: context.settings.config.backup.max_age,

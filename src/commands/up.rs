@@ -9,6 +9,7 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::up::UpArgs;
 use crate::config::Config;
 use crate::config::types::Addon;
+use crate::desired::credentials;
 use crate::error::{Kind, Result};
 use crate::plan;
 use crate::report::{Report, terminal};
@@ -78,7 +79,7 @@ fn what_now(context: &Context, platform: &Platform) -> String {
          sign it:   pupperware{project} ca sign NAME\n\
          status:    pupperware{project} status\n\
          proof:     pupperware{project} smoke\n",
-        board = puppetboard(&context.settings.config),
+        board = puppetboard(&context.settings.config) + &on_request(&context.settings.config, &project),
         name = desired.project,
         release = desired.release,
     )
@@ -92,6 +93,15 @@ fn puppetboard(config: &Config) -> String {
         (true, true) => format!("puppetboard: http://localhost:{}/\n", publish.port()),
         (true, false) => format!("puppetboard: http://{publish}/\n"),
     }
+}
+
+/// How Puppet is run on request, where that was asked for.
+fn on_request(config: &Config, project: &str) -> String {
+    if !config.has(Addon::Relay) {
+        return String::new();
+    }
+    let agent = credentials::agent_certname(config.project.as_str(), 1);
+    format!("on request:  pupperware{project} relay run --nodes {agent} --wait\n")
 }
 
 /// By which address agents reach a server that is published at `address`; where that is not known, words for it.

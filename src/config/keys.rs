@@ -41,7 +41,7 @@ pub const KEYS: &[Key] = &[
     key(
         "with",
         "[puppetboard]",
-        "Services beside those that every platform has: `puppetboard`, which shows what PuppetDB holds as web pages. One that is taken out of the list goes with the next `up`, and its certificate is revoked.",
+        "Services beside those that every platform has: `puppetboard`, which shows what PuppetDB holds as web pages; `relay`, where `relay.enabled` is false. One that is taken out of the list goes with the next `up`, and its certificate is revoked.",
     ),
     section("puppetserver", "The primary: the Puppet Server that holds the CA."),
     key(
@@ -130,6 +130,20 @@ pub const KEYS: &[Key] = &[
         "Where Puppetboard is reached: a port on this machine's loopback, or an address and a port. It has no login: whoever reaches it reads the facts and reports of every node.",
     ),
     key("puppetboard.memory", "512m", "The container's memory limit. More than a thousand nodes want more."),
+    section(
+        "relay",
+        "Puppet runs on request: the Relay server, and the bridge, which runs Puppet on the platform's agents.",
+    ),
+    key(
+        "relay.enabled",
+        "false",
+        "Whether the platform has both. Switched off, they go with the next `up`: their certificates are revoked, and agents let the bridge in no more; requests and what was done are kept.",
+    ),
+    key(
+        "relay.publish",
+        "8170",
+        "Where programs outside of the engine reach the server, over TLS and with a token: a port on this machine's loopback, or an address and a port. Unset: nowhere; `pupperware relay` asks through the engine.",
+    ),
     section("code", "Where Puppet code comes from."),
     key(
         "code.dir",
@@ -241,6 +255,7 @@ pub const KEYS: &[Key] = &[
     key("images.code", "registry.example.com/pupperware/code:8.0.0", "What deploys and checks Puppet code."),
     key("images.puppetboard", "registry.example.com/pupperware/puppetboard:8.0.0", "Puppetboard."),
     key("images.balancer", "registry.example.com/pupperware/balancer:8.0.0", "The balancer."),
+    key("images.relay", "registry.example.com/pupperware/relay:8.0.0", "The Relay server and the bridge."),
 ];
 
 /// The words about this path.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::types::{
     Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, Balancer, ByteSize, ChannelName, Count, Cpus, DnsName,
-    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, RepositoryUrl, Setting, Sha256Sum,
-    SigningKey, Ttl, Window,
+    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, PublishRelay, RepositoryUrl, Setting,
+    Sha256Sum, SigningKey, Ttl, Window,
 };
 
 /// A JVM's heap: at least 256 MiB.
@@ -50,6 +50,8 @@ pub struct Config {
     pub agents: AgentPool,
     /// Puppetboard, where it is among `with`.
     pub puppetboard: Puppetboard,
+    /// Puppet runs on request.
+    pub relay: Relay,
     /// Puppet code.
     pub code: Code,
     /// Backups.
@@ -199,6 +201,22 @@ impl Default for Puppetboard {
     }
 }
 
+/// Puppet runs on request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relay {
+    /// Whether the platform has the Relay server and the bridge without being asked for them in `with`.
+    pub enabled: bool,
+    /// Where programs outside of the engine reach it; nowhere when unset.
+    pub publish: Option<PublishRelay>,
+}
+
+impl Default for Relay {
+    /// Their image has this program in it, which must be one for Linux.
+    fn default() -> Self {
+        Relay { enabled: cfg!(target_os = "linux"), publish: None }
+    }
+}
+
 /// Where Puppet code comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Code {
@@ -297,6 +315,8 @@ pub struct Images {
     pub puppetboard: Option<ImageReference>,
     /// The balancer.
     pub balancer: Option<ImageReference>,
+    /// The Relay server and the bridge.
+    pub relay: Option<ImageReference>,
 }
 
 impl Config {
@@ -318,7 +338,8 @@ impl Config {
 
     /// True when the platform has this service.
     pub fn has(&self, addon: Addon) -> bool {
-        self.with.contains(&addon)
+        let asked = addon.comes_with();
+        self.with.contains(&asked) || (asked == Addon::Relay && self.relay.enabled)
     }
 
     /// True when agents come to a balancer.
@@ -333,7 +354,7 @@ impl Config {
             value.map_or(Value::Null, Setting::to_json)
         }
         let Config { project, track: _, with, puppetserver: server, puppetdb: db, .. } = self;
-        let Config { postgres, compilers, agents, puppetboard: board, code, backup, releases, upgrade, images, .. } =
+        let Config { postgres, compilers, agents, puppetboard: board, relay, code, backup, releases, upgrade, images, .. } =
             self;
         let recipients: Value = backup.recipients.iter().map(Setting::to_json).collect();
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
@@ -370,6 +391,8 @@ impl Config {
             ("agents.replicas", agents.replicas.to_json()),
             ("puppetboard.publish", board.publish.to_json()),
             ("puppetboard.memory", board.memory.to_json()),
+            ("relay.enabled", relay.enabled.to_json()),
+            ("relay.publish", option(relay.publish.as_ref())),
             ("code.dir", path(code.dir.as_ref())),
             ("code.control_repo.url", option(repo.map(|r| &r.url))),
             ("code.control_repo.ssh_key", path(repo.and_then(|r| r.ssh_key.as_ref()))),
@@ -397,6 +420,7 @@ impl Config {
             ("images.code", option(images.code.as_ref())),
             ("images.puppetboard", option(images.puppetboard.as_ref())),
             ("images.balancer", option(images.balancer.as_ref())),
+            ("images.relay", option(images.relay.as_ref())),
         ]
     }
 }

@@ -20,6 +20,14 @@ pub const BALANCER: u32 = 924;
 /// uid and gid of Puppetboard in our images.
 pub const PUPPETBOARD: u32 = 923;
 
+/// uid and gid of the Relay server and the bridge in our image.
+pub const RELAY: u32 = 925;
+
+/// The token with which the bridge takes runs from the platform's Relay server.
+const BRIDGE_TOKEN: &str = "relay-bridge-token";
+/// The token with which who is let into the server's container asks for runs.
+const OPERATOR_TOKEN: &str = "relay-operator-token";
+
 /// Names that the server's certificate always has, beside the user's.
 pub const SERVER_NAMES: [&str; 3] = ["puppet", "puppetserver", "localhost"];
 
@@ -44,6 +52,8 @@ pub struct Credentials {
     pub copies: Vec<(String, String, String, u32)>,
     /// Key pairs of hiera-eyaml.
     pub eyaml: KeyPairs,
+    /// Whether the bridge may run Puppet on the platform's agents.
+    pub bridge: bool,
 }
 
 /// Where hiera-eyaml's key pairs are: `eyaml/NUMBER/{private,public}_key.pkcs7.pem` in a volume. The first is made with
@@ -150,11 +160,26 @@ pub fn of(config: &Config, database: &str) -> Credentials {
         directory(database, ".", POSTGRES, 0o700),
         directory("state", ".", 0, 0o700),
     ];
-    if config.has(Addon::Puppetboard) {
-        let volume = addons::parts(Addon::Puppetboard).volume;
-        let certname = addons::certname(config.project.as_str(), Addon::Puppetboard);
-        certificates.push(certificate(&certname, vec![certname.clone()], Layout::Flat, volume, PUPPETBOARD));
-        directories.push(directory(volume, ".", PUPPETBOARD, 0o750));
+    for addon in addons::present(config) {
+        let parts = addons::parts(addon);
+        let certname = addons::certname(config.project.as_str(), addon);
+        let names = std::iter::once(certname.clone()).chain(parts.names.iter().map(ToString::to_string)).collect();
+        certificates.push(certificate(&certname, names, Layout::Flat, parts.volume, parts.owner));
+        directories.push(directory(parts.volume, ".", parts.owner, 0o750));
+        directories.extend(parts.data.map(|volume| directory(volume, ".", parts.owner, 0o700)));
+    }
+    let mut secrets = vec![(DATABASE_PASSWORD.to_owned(), 24)];
+    let mut copies: Vec<(&str, &str, u32)> =
+        vec![(DATABASE_PASSWORD, "puppetdb-config", PUPPETDB), (DATABASE_PASSWORD, "postgres-config", POSTGRES)];
+    if config.has(Addon::Bridge) {
+        let relay = addons::parts(Addon::Relay).volume;
+        directories.extend([relay, addons::BRIDGE_CONFIG].map(|volume| directory(volume, "secrets", RELAY, 0o700)));
+        secrets.extend([BRIDGE_TOKEN, OPERATOR_TOKEN].map(|name| (name.to_owned(), 24)));
+        copies.extend([
+            (BRIDGE_TOKEN, relay, RELAY),
+            (OPERATOR_TOKEN, relay, RELAY),
+            (BRIDGE_TOKEN, addons::BRIDGE_CONFIG, RELAY),
+        ]);
     }
     if config.balanced() {
         // Agents know it by the server's names, and have to find them in its certificate.
@@ -184,13 +209,13 @@ pub fn of(config: &Config, database: &str) -> Credentials {
         ca_name: format!("Puppet CA: {}", config.project),
         certificates,
         directories,
-        secrets: vec![(DATABASE_PASSWORD.into(), 24)],
-        copies: [("puppetdb-config", PUPPETDB), ("postgres-config", POSTGRES)]
-            .map(|(volume, owner)| {
-                (DATABASE_PASSWORD.into(), volume.into(), format!("secrets/{DATABASE_PASSWORD}"), owner)
-            })
-            .to_vec(),
+        secrets,
+        copies: copies
+            .into_iter()
+            .map(|(name, volume, owner)| (name.into(), volume.into(), format!("secrets/{name}"), owner))
+            .collect(),
         eyaml: KeyPairs { volume: "puppetserver-config".into(), owner: PUPPET },
+        bridge: config.has(Addon::Bridge),
     }
 }
 
@@ -206,10 +231,25 @@ impl Certificate {
     }
 }
 
+/// The order that lets the bridge run Puppet on an agent over SSH.
+fn open_ssh(certname: &str, volume: &str) -> String {
+    format!("ssh {certname} {volume} {} {RELAY}", addons::BRIDGE_CONFIG)
+}
+
+/// The request that lets nobody run Puppet over SSH on the agents with these volumes any more.
+pub fn close_ssh(volumes: &[&str]) -> String {
+    volumes.iter().map(|volume| format!("unssh {volume}\n")).collect()
+}
+
 /// The request that lets agents enrol by themselves: a one-time token for each, known to it and to the server's
 /// policy. `agents` are pairs of certname and volume key.
 pub fn enrolment(agents: &[(&str, &str)]) -> String {
     agents.iter().map(|(certname, volume)| format!("dir {volume} . 0 0 755\nenrol {certname} {volume} 0 0\n")).collect()
+}
+
+/// The request that lets the bridge run Puppet on these agents.
+pub fn bridged(agents: &[(&str, &str)]) -> String {
+    agents.iter().map(|(certname, volume)| open_ssh(certname, volume) + "\n").collect()
 }
 
 impl Credentials {
@@ -229,6 +269,10 @@ impl Credentials {
         let comes_and_goes = |volume: &str| addons::owns(volume) || volume == compilers::BALANCER_VOLUME;
         lasting.certificates.retain(|c| !comes_and_goes(&c.volume));
         lasting.directories.retain(|d| !comes_and_goes(&d.volume));
+        lasting.copies.retain(|(_, volume, ..)| !comes_and_goes(volume));
+        let copies = &lasting.copies;
+        lasting.secrets.retain(|(name, _)| copies.iter().any(|(copied, ..)| copied == name));
+        lasting.bridge = false;
         lasting
     }
 
@@ -265,6 +309,9 @@ impl Credentials {
         }
         for (name, volume, path, owner) in &self.copies {
             lines.push(format!("copysecret {name} {volume} {path} {owner}"));
+        }
+        if self.bridge {
+            lines.extend(self.certificates.iter().filter(|c| c.is_agent()).map(|c| open_ssh(&c.certname, &c.volume)));
         }
         lines.join("\n") + "\n"
     }
@@ -309,7 +356,7 @@ mod tests {
         let credentials = of(&Config { project: project.clone(), ..Config::default() }, "postgres-data");
         assert!(credentials.ca_name.len() <= 64);
         assert!(agent_certname(project.as_str(), u32::MAX).len() <= 64);
-        assert!(addons::certname(project.as_str(), Addon::Puppetboard).len() <= 64);
+        assert!(Addon::ALL.iter().all(|addon| addons::certname(project.as_str(), *addon).len() <= 64));
         assert!(compilers::certname(project.as_str(), compilers::SLOTS).len() <= 64);
     }
 }

@@ -125,11 +125,12 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
     let absent = addons::absent(config);
     for parts in absent.iter().map(|addon| addons::parts(*addon)) {
         volumes.remove(parts.volume);
+        parts.data.and_then(|key| volumes.remove(key));
     }
     let networks = platform
         .networks
         .iter()
-        .filter(|(key, _)| !absent.iter().any(|addon| addons::parts(*addon).network == key.as_str()))
+        .filter(|(key, _)| !absent.iter().any(|addon| addons::parts(*addon).network == Some(key.as_str())))
         .map(|(key, n)| (key.clone(), labels::network(&project, key, n.internal)))
         .collect::<BTreeMap<_, _>>();
 
@@ -147,9 +148,12 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         database,
     };
     let mut replicas = Vec::new();
-    let added = config.with.iter().map(|addon| addons::parts(*addon).source);
+    let added = addons::present(config).map(|addon| addons::parts(addon).source);
     for source in compose::SERVICES.into_iter().chain(added) {
-        let file = compose::read(source, &context.variables(1)?)?;
+        let mut file = compose::read(source, &context.variables(1)?)?;
+        if let (Some(relay), None) = (file.services.get_mut(Addon::Relay.name()), config.relay.publish) {
+            relay.ports.clear();
+        }
         replicas.extend(context.replicas(&file, 1)?);
     }
     if config.balanced() {
@@ -228,6 +232,7 @@ fn overrides(config: &Config) -> BTreeMap<String, String> {
         ("code", &images.code),
         ("puppetboard", &images.puppetboard),
         ("balancer", &images.balancer),
+        ("relay", &images.relay),
     ]
     .into_iter()
     .filter_map(|(component, image)| Some((component.to_owned(), image.as_ref()?.to_string())))

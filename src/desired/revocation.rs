@@ -50,7 +50,7 @@ fn copy(replica: &Replica) -> Option<CrlCopy> {
         "puppetdb" => ("/etc/pupperware/ssl/crl.pem", Reload::Hangup, Some(8081)),
         "postgres" => ("/etc/pupperware/ssl/crl.pem", Reload::Database, None),
         BALANCER => ("/etc/pupperware/ssl/crl.pem", Reload::Told, Some(8140)),
-        "puppetboard" => ("/etc/pupperware/ssl/crl.pem", Reload::Unread, None),
+        "puppetboard" | "relay" | "bridge" => ("/etc/pupperware/ssl/crl.pem", Reload::Unread, None),
         _ => return None,
     };
     Some(CrlCopy {

@@ -92,6 +92,9 @@ pub(super) fn files(config: &Config, sizing: &Sizing) -> BTreeMap<String, Vec<Fi
         let certname = compilers::certname(config.project.as_str(), number);
         files.insert(compilers::config_volume(number), puppet::server::compiler_files(config, sizing, &certname));
     }
+    if config.has(Addon::Bridge) {
+        files.insert(addons::BRIDGE_CONFIG.to_owned(), puppet::bridge::files(config));
+    }
     files
 }
 
@@ -117,11 +120,14 @@ impl Context<'_> {
             ("COMPILER_NUMBER", number.to_string()),
             ("COMPILER_CERTNAME", compilers::certname(&project, number)),
             ("COMPILER_MEMORY", self.sizing.compiler.memory.value.to_string()),
+            ("RELAY_IMAGE", image("relay")?),
             ("POSTGRES_MEMORY", self.sizing.postgres.memory.value.to_string()),
             ("PUPPETDB_MEMORY", self.sizing.puppetdb.memory.value.to_string()),
             ("PUPPETSERVER_MEMORY", self.sizing.puppetserver.memory.value.to_string()),
             ("AGENT_MEMORY", self.sizing.agent_memory.value.to_string()),
             ("PUPPETBOARD_CERTNAME", addons::certname(&project, Addon::Puppetboard)),
+            ("RELAY_CERTNAME", addons::certname(&project, Addon::Relay)),
+            ("BRIDGE_CERTNAME", addons::certname(&project, Addon::Bridge)),
             ("PUPPETBOARD_MEMORY", config.puppetboard.memory.bytes().to_string()),
             ("POSTGRES_CPUS", cpus(config.postgres.cpus)),
             ("PUPPETDB_CPUS", cpus(config.puppetdb.cpus)),
@@ -129,6 +135,7 @@ impl Context<'_> {
             ("PUPPETSERVER_PIDS", config.puppetserver.pids.map_or(4096, Pids::get).to_string()),
             ("PUPPETSERVER_PUBLISH", config.puppetserver.publish.to_string()),
             ("PUPPETBOARD_PUBLISH", config.puppetboard.publish.to_string()),
+            ("RELAY_PUBLISH", config.relay.publish.unwrap_or_default().to_string()),
             ("CODE", config.code.dir.as_ref().map_or_else(|| "code".into(), |d| d.display().to_string())),
             ("DATABASE", self.database.to_owned()),
             ("AGENT_NUMBER", number.to_string()),

@@ -58,18 +58,29 @@ impl Engine {
 
 /// A tar with exactly these entries, times zero, so that equal input gives equal bytes.
 pub fn pack(files: &[FileEntry]) -> Vec<u8> {
+    pack_with(files, None)
+}
+
+/// The same with a program, by its name, behind them.
+pub fn pack_with(files: &[FileEntry], program: Option<(&str, &[u8])>) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    for file in files {
+    let mut add = |path: &str, content: &[u8], owner: (u64, u64), mode: u32| {
         let mut header = tar::Header::new_gnu();
-        let directory = file.path.ends_with('/');
+        let directory = path.ends_with('/');
         header.set_entry_type(if directory { tar::EntryType::Directory } else { tar::EntryType::Regular });
-        header.set_size(if directory { 0 } else { file.content.len() as u64 });
-        header.set_mode(file.mode);
-        header.set_uid(file.owner.0);
-        header.set_gid(file.owner.1);
+        header.set_size(if directory { 0 } else { content.len() as u64 });
+        header.set_mode(mode);
+        header.set_uid(owner.0);
+        header.set_gid(owner.1);
         header.set_mtime(0);
         // Writing into a Vec cannot fail; a path that tar cannot hold would be a bug of ours.
-        builder.append_data(&mut header, &file.path, file.content.as_bytes()).expect("our own paths fit into a tar");
+        builder.append_data(&mut header, path, content).expect("our own paths fit into a tar");
+    };
+    for file in files {
+        add(&file.path, file.content.as_bytes(), file.owner, file.mode);
+    }
+    if let Some((name, content)) = program {
+        add(name, content, (0, 0), 0o755);
     }
     builder.into_inner().expect("writing into memory")
 }
@@ -104,6 +115,9 @@ mod tests {
         ];
         let archive = pack(&files);
         assert_eq!(archive, pack(&files));
-        assert_eq!(unpack(&archive).unwrap(), vec![("conf.d/a.conf".to_owned(), b"x: 1\n".to_vec())]);
+        let file = ("conf.d/a.conf".to_owned(), b"x: 1\n".to_vec());
+        assert_eq!(unpack(&archive).unwrap(), std::slice::from_ref(&file));
+        let archive = pack_with(&files, Some(("program", b"\x7fELF")));
+        assert_eq!(unpack(&archive).unwrap(), [file, ("program".into(), b"\x7fELF".to_vec())]);
     }
 }

@@ -18,6 +18,8 @@ pub struct BuildRequest {
     pub tag: String,
     /// The context, `Dockerfile` included.
     pub context: Vec<FileEntry>,
+    /// A program that goes into the context, with its name there.
+    pub program: Option<(&'static str, Vec<u8>)>,
     /// Build arguments.
     pub arguments: BTreeMap<String, String>,
 }
@@ -35,7 +37,8 @@ impl Engine {
         let arguments = request.arguments.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let options =
             BuildImageOptionsBuilder::default().t(&request.tag).buildargs(&arguments).rm(true).forcerm(true).build();
-        let body = bollard::body_full(Bytes::from(super::archive::pack(&request.context)));
+        let program = request.program.as_ref().map(|(name, content)| (*name, content.as_slice()));
+        let body = bollard::body_full(Bytes::from(super::archive::pack_with(&request.context, program)));
         let mut stream = self.slow.build_image(options, None, Some(body));
         let mut step = String::new();
         let mut lines: VecDeque<String> = VecDeque::new();

@@ -152,7 +152,9 @@ fn classify_message(message: String) -> Result<EngineError, String> {
         return Ok(EngineError {
             cause: Cause::PortTaken(port),
             message,
-            hint: Some("choose another with `puppetserver.publish` in pupperware.yaml, or stop what holds it".into()),
+            hint: Some(
+                "choose another with `publish` of that service in pupperware.yaml, or stop what holds it".into(),
+            ),
         });
     }
     Err(message)

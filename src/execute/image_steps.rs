@@ -66,6 +66,7 @@ pub(super) async fn build(context: &Context, id: usize, image: &DesiredImage) ->
     let request = BuildRequest {
         tag: unlabelled.clone(),
         context: build_context::files(component)?,
+        program: if component == images::RELAY { Some((PROGRAM, this_program()?)) } else { None },
         arguments: build.arguments.clone(),
     };
     // The steps of the Dockerfile are news; what the package manager says is kept for a failure.
@@ -88,10 +89,30 @@ pub(super) async fn build(context: &Context, id: usize, image: &DesiredImage) ->
     let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     let content = format!("FROM {unlabelled}\nLABEL {}\n", labels.join(" "));
     let dockerfile = FileEntry { path: "Dockerfile".into(), content, owner: (0, 0), mode: 0o644 };
-    let request = BuildRequest { tag: image.reference.clone(), context: vec![dockerfile], arguments: BTreeMap::new() };
+    let request = BuildRequest {
+        tag: image.reference.clone(),
+        context: vec![dockerfile],
+        program: None,
+        arguments: BTreeMap::new(),
+    };
     engine.build_image(&request, progress).await.map_err(|e| failed_build(component, e))?;
     engine.remove_image(&unlabelled).await?;
     Ok(packages.split(' ').find(|p| p.starts_with(component.as_str())).map(ToOwned::to_owned))
+}
+
+/// What the program is called in its own image.
+const PROGRAM: &str = "pupperware";
+
+/// This very program, which the bridge and its server run, too.
+fn this_program() -> Result<Vec<u8>> {
+    let other = |what: &str| {
+        Error::failed(what.to_owned())
+            .hint("make the image on a Linux machine, and name it with `images.relay` in pupperware.yaml")
+    };
+    if !cfg!(target_os = "linux") {
+        return Err(other("the relay image has this program in it, and this one is not for Linux"));
+    }
+    std::env::current_exe().and_then(std::fs::read).map_err(|e| other("this program cannot read itself").because(e))
 }
 
 fn failed_build(component: &str, error: crate::engine::EngineError) -> Error {

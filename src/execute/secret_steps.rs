@@ -28,6 +28,16 @@ pub(super) async fn key_pair(context: &Context, task: &ContainerSpec, request: &
     Err(Error::failed(format!("no key pair could be made (exit code {code})")).details(lines))
 }
 
+/// Lets nobody in over SSH any more.
+pub(super) async fn close_ssh(context: &Context, task: &ContainerSpec, request: &str) -> Result<()> {
+    match steps::provision(context, task, None, request, &[]).await? {
+        (0, _) => Ok(()),
+        (code, lines) => {
+            Err(Error::failed(format!("SSH to agents could not be closed (exit code {code})")).details(lines))
+        }
+    }
+}
+
 /// Gives PuppetDB's role the password that is in PostgreSQL's copy.
 pub(super) async fn set_password(context: &Context, container: &str) -> Result<()> {
     let command = postgres::set_password(context.seconds_left());

@@ -49,6 +49,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
         Action::RecordRotation { secret, under_way } => record_steps::rotation(context, secret, *under_way).await?,
         Action::RenewSecret { task, request, .. } => secret_steps::renew(context, task, request).await?,
         Action::MakeKeyPair { task, request } => return secret_steps::key_pair(context, task, request).await,
+        Action::CloseSsh { task, request } => secret_steps::close_ssh(context, task, request).await?,
         Action::WithdrawTokens { primary } => return ca_steps::withdraw_tokens(context, primary).await,
         Action::ImportCa { task, serial, files, key } => {
             ca_steps::import(context, task, serial, files, key).await?;

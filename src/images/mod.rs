@@ -26,8 +26,13 @@ pub const PACKAGES_LABEL: &str = "dev.pupperware.packages";
 pub const PACKAGES_FILE: &str = "/usr/share/pupperware/packages";
 
 /// Components in the order in which they are built: each after its [`parent`].
-pub const COMPONENTS: [&str; 10] =
-    ["base", "provision", "jre", "postgres", "puppetdb", "puppetserver", "agent", "code", "puppetboard", "balancer"];
+pub const COMPONENTS: [&str; 11] =
+    ["base", "provision", "jre", "postgres", "puppetdb", "puppetserver", "agent", "code", "puppetboard", "balancer", RELAY];
+
+/// The component that has this very program in it.
+pub const RELAY: &str = "relay";
+/// The same as long as this program is.
+const FINGERPRINT: &str = env!("PUPPERWARE_FINGERPRINT");
 
 /// The component that a component's image is built on; none for `base`, which stands on Debian.
 pub fn parent(component: &str) -> Option<&'static str> {
@@ -127,6 +132,9 @@ pub fn desired(release: &Release, overrides: &BTreeMap<String, String>) -> Resul
 fn built(component: &str, entry: &ReleaseComponent, release: &Release, base: String) -> Result<DesiredImage> {
     let mut arguments = entry.arguments.clone();
     arguments.insert("BASE".into(), base);
+    if component == RELAY {
+        arguments.insert("PROGRAM".into(), FINGERPRINT.into());
+    }
     let key = content_key(&context::files(component)?, &arguments);
     Ok(DesiredImage {
         component: component.into(),

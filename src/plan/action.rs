@@ -129,6 +129,13 @@ pub enum Action {
         /// What `pupperware-provision` is asked for in it.
         request: String,
     },
+    /// Let nobody run Puppet over SSH on the platform's agents any more.
+    CloseSsh {
+        /// The one-shot container.
+        task: Box<ContainerSpec>,
+        /// What `pupperware-provision` is asked for in it.
+        request: String,
+    },
     /// Let no one-time token be good any more that was not used yet.
     WithdrawTokens {
         /// The primary's container.

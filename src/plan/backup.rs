@@ -13,10 +13,12 @@ use crate::error::{Error, Result};
 use crate::observed::{self, Container, Observed};
 
 /// Volumes that are not copied, and why.
-const NOT_COPIED: [(&str, Option<&str>); 4] = [
-    // Their certificates are issued again.
+const NOT_COPIED: [(&str, Option<&str>); 6] = [
+    // Their certificates and keys are made again.
     ("puppetboard-config", None),
     (compilers::BALANCER_VOLUME, None),
+    ("relay-config", None),
+    ("bridge-config", None),
     ("puppetdb-data", Some("what PuppetDB has received and not stored yet changes while it is read")),
     ("puppetserver-config", Some("it is written again at every start")),
 ];

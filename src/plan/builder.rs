@@ -87,6 +87,7 @@ fn subject(action: &Action) -> String {
         Action::MakeBase { .. }
         | Action::IssueCredentials { .. }
         | Action::MakeKeyPair { .. }
+        | Action::CloseSsh { .. }
         | Action::WithdrawTokens { .. }
         | Action::ImportCa { .. }
         | Action::RecordIssued { .. }

@@ -22,6 +22,7 @@ impl Action {
             Action::RecordRotation { .. } => "record_rotation",
             Action::RenewSecret { .. } => "renew_secret",
             Action::MakeKeyPair { .. } => "make_key_pair",
+            Action::CloseSsh { .. } => "close_ssh",
             Action::WithdrawTokens { .. } => "withdraw_tokens",
             Action::ImportCa { .. } => "import_ca",
             Action::SetPassword { .. } => "set_password",
@@ -111,6 +112,7 @@ impl Action {
             Action::RecordRotation { secret, .. } => format!("rotation of {secret}"),
             Action::RenewSecret { secret, .. } => format!("secret {secret}"),
             Action::MakeKeyPair { .. } => "key pair of eyaml".into(),
+            Action::CloseSsh { .. } => "SSH to agents".into(),
             Action::WithdrawTokens { .. } => "one-time tokens".into(),
             Action::SetPassword { postgres } => format!("container {postgres}"),
             Action::CreateContainer { spec, .. } => format!("container {}", spec.name),
@@ -178,6 +180,7 @@ impl Action {
             | Action::RecordRotation { under_way: true, .. }
             | Action::RenewSecret { .. }
             | Action::MakeKeyPair { .. }
+            | Action::CloseSsh { .. }
             | Action::ImportCa { .. }
             | Action::SetPassword { .. } => Stage::Credentials,
             Action::CreateContainer { .. }

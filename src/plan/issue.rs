@@ -9,7 +9,7 @@ use super::builder::Builder;
 use super::converge::stop;
 use super::fate::Fate;
 use super::images::image_step;
-use crate::desired::{Desired, PRIMARY, Replica, credentials, hash, labels};
+use crate::desired::{Desired, PRIMARY, Replica, addons, credentials, hash, labels};
 use crate::engine::spec::{ContainerSpec, Labels, Mount, MountSource};
 use crate::observed::{Container, Observed, record};
 
@@ -130,8 +130,14 @@ pub(super) fn credentials(
                 .filter(|c| keys.contains(&c.volume))
                 .map(|c| (c.certname.as_str(), c.volume.as_str()))
                 .collect();
-            let keys = ["state", "puppetserver-data"].into_iter().chain(agents.iter().map(|(_, key)| *key)).collect();
-            (cause, keys, credentials::enrolment(&agents), vec![])
+            let mut keys = vec!["state", "puppetserver-data"];
+            keys.extend(agents.iter().map(|(_, key)| *key));
+            let mut request = credentials::enrolment(&agents);
+            if desired.credentials.bridge {
+                keys.push(addons::BRIDGE_CONFIG);
+                request += &credentials::bridged(&agents);
+            }
+            (cause, keys, request, vec![])
         }
     };
     let mounts = scoped(desired, &keys);

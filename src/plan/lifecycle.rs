@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
 
 /// Services in the order in which they may stop; each needs those after it.
-const STOP_ORDER: [&str; 7] = ["agent", "puppetboard", "balancer", "compiler", "puppetserver", "puppetdb", "postgres"];
+const STOP_ORDER: [&str; 9] =
+    ["bridge", "relay", "agent", "puppetboard", "balancer", "compiler", "puppetserver", "puppetdb", "postgres"];
 
 /// Seconds until a container is killed. PostgreSQL gets longer, to write its checkpoint.
 pub(super) fn grace(service: &str) -> u32 {

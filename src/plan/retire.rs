@@ -4,8 +4,9 @@
 //! Its container goes in `converge`, with whatever else is not wanted.
 
 use super::builder::Builder;
-use super::{Action, ca};
-use crate::desired::{BALANCER, COMPILER, Desired, addons, compilers, labels};
+use super::{Action, ca, issue};
+use crate::config::types::Addon;
+use crate::desired::{BALANCER, COMPILER, Desired, addons, compilers, credentials, labels};
 use crate::observed::Observed;
 
 /// Somebody who is gone.
@@ -20,6 +21,8 @@ struct Gone {
     container: Option<String>,
     /// Agents and servers are nodes in PuppetDB.
     node: bool,
+    /// Agents let it in over SSH.
+    ssh: bool,
 }
 
 /// Who is gone, and was not cleared away yet.
@@ -32,6 +35,7 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
         volumes: vec![addons::parts(*addon).volume.to_owned()],
         container: None,
         node: false,
+        ssh: *addon == Addon::Bridge,
     });
     let mut numbers: Vec<u32> = observed
         .volumes
@@ -47,6 +51,7 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
         volumes: vec![compilers::config_volume(number), compilers::ssl_volume(number)],
         container: Some(labels::container_name(project, COMPILER, number)),
         node: true,
+        ssh: false,
     });
     let balancer = desired.balancer().is_none().then(|| Gone {
         what: "the balancer".into(),
@@ -54,6 +59,7 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
         volumes: vec![compilers::BALANCER_VOLUME.to_owned()],
         container: Some(labels::container_name(project, BALANCER, 1)),
         node: false,
+        ssh: false,
     });
     let mut all: Vec<Gone> = addons.chain(compilers).chain(balancer).collect();
     all.retain(|gone| gone.volumes.iter().any(|key| there(key)));
@@ -65,7 +71,7 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<Gone> {
 pub(super) fn retire(plan: &mut Builder, desired: &Desired, observed: &Observed) {
     let Some(primary) = desired.primary().map(|r| r.spec.name.clone()) else { return };
     let puppetdb = desired.replicas.iter().find(|r| r.service == "puppetdb").map(|r| r.spec.name.clone());
-    for Gone { what, certname, volumes, container, node } in gone(desired, observed) {
+    for Gone { what, certname, volumes, container, node, ssh } in gone(desired, observed) {
         let cause = format!("{what} is not part of the platform any more");
         // Only a CA that serves can revoke, and one list is pushed after the other.
         let mut before = ["wait_ready", "record_issued", "push_crl"].map(|kind| plan.all(kind)).concat();
@@ -84,6 +90,9 @@ pub(super) fn retire(plan: &mut Builder, desired: &Desired, observed: &Observed)
             let action = Action::DeactivateNode { puppetdb: puppetdb.clone(), certname };
             done.push(plan.add(action, cause.as_str(), vec![forgotten]));
         }
+        if ssh {
+            done.extend(close_ssh(plan, desired, observed, &cause, done[0]));
+        }
         // Last: as long as the volume is there, an interrupted run is taken up.
         for key in volumes {
             let name = labels::scoped(&desired.project, &key);
@@ -95,6 +104,19 @@ pub(super) fn retire(plan: &mut Builder, desired: &Desired, observed: &Observed)
         }
     }
     networks(plan, desired, observed);
+}
+
+/// The step that takes the bridge's key from all agents that there are, and were. None where there was none.
+fn close_ssh(plan: &mut Builder, desired: &Desired, observed: &Observed, cause: &str, before: usize) -> Option<usize> {
+    let agents = observed.volumes.values().filter_map(|volume| volume.labels.get(labels::KEY));
+    let agents: Vec<&str> = agents.map(String::as_str).filter(|key| key.starts_with("agent-")).collect();
+    if agents.is_empty() {
+        return None;
+    }
+    let mounts = issue::scoped(desired, &[vec!["state"], agents.clone()].concat());
+    let task = Box::new(issue::task(desired, &mounts));
+    let action = Action::CloseSsh { task, request: credentials::close_ssh(&agents) };
+    Some(plan.add(action, cause, vec![before]))
 }
 
 /// Networks that nobody of the platform is on any more. The very last: a stranger's container keeps one from going, and

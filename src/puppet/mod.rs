@@ -6,6 +6,7 @@ pub mod agent;
 pub mod api;
 pub mod authority;
 pub mod balancer;
+pub mod bridge;
 pub mod ca;
 pub mod catalog;
 pub mod compare;

@@ -39,14 +39,15 @@ certificate-allowlist = /etc/pupperware/certificate-allowlist
 /// is not enough: every agent has one, and facts, catalogs and reports tell much about other nodes.
 const ALLOWED: [&str; 2] = ["puppet", "puppetdb"];
 
-/// One name a line; Puppetboard's as long as it is part of the platform. Where there may be compilers, all that there can
-/// be: another one must not restart PuppetDB.
+/// One name a line; those of Puppetboard and of the bridge as long as they are part of the platform. Where there may be
+/// compilers, all that there can be: another one must not restart PuppetDB.
 fn allowed(config: &Config) -> String {
-    let board = config.has(Addon::Puppetboard);
-    let board = board.then(|| addons::certname(config.project.as_str(), Addon::Puppetboard));
+    let project = config.project.as_str();
+    let asking = [Addon::Puppetboard, Addon::Bridge].into_iter().filter(|addon| config.has(*addon));
+    let asking = asking.map(|addon| addons::certname(project, addon));
     let slots = if config.balanced() { compilers::SLOTS } else { 0 };
-    let compilers = (1..=slots).map(|number| compilers::certname(config.project.as_str(), number));
-    ALLOWED.map(String::from).into_iter().chain(board).chain(compilers).map(|name| format!("{name}\n")).collect()
+    let compilers = (1..=slots).map(|number| compilers::certname(project, number));
+    ALLOWED.map(String::from).into_iter().chain(asking).chain(compilers).map(|name| format!("{name}\n")).collect()
 }
 
 /// Where the certificate is in the container.

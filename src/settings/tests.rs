@@ -191,6 +191,8 @@ fn every_setting_is_shown() {
     agents.replicas 1 (default)
     puppetboard.publish 127.0.0.1:8088 (default)
     puppetboard.memory 256m (default)
+    relay.enabled true (default)
+    relay.publish - (default)
     code.dir - (default)
     code.control_repo.url - (default)
     code.control_repo.ssh_key - (default)
@@ -218,6 +220,7 @@ fn every_setting_is_shown() {
     images.code - (default)
     images.puppetboard - (default)
     images.balancer - (default)
+    images.relay - (default)
     ");
 }
 

@@ -65,10 +65,11 @@ impl Site {
     pub fn bridge(&self, url: &str, flags: &[&str]) -> Command {
         let file = format!(
             "relay: {{ url: '{url}', token_file: '{}', wait_seconds: 5, interval_seconds: 1 }}\nstate_dir: '{}'\n\
-             openssh_client_path: '{}'\nheartbeat_seconds: 1\nrecovery_seconds: 1\n{}",
+             openssh_client_path: '{}'\n{}heartbeat_seconds: 1\nrecovery_seconds: 1\n{}",
             self.path("token").display(),
             self.path("state").display(),
             self.path("ssh").display(),
+            if self.more.contains("backend:") { "" } else { "backend: ssh\n" },
             self.more
         );
         fs::write(self.path("bridge.yaml"), file).unwrap();

@@ -43,7 +43,7 @@ fn a_full_disk_is_refused() {
     exit code: 1
     --- stdout
     --- stderr
-    error: 0m are free in /proc, and this needs 11g
+    error: 0m are free in /proc, and this needs 13g
 
         (check disk-space; nothing was changed)
 

@@ -19,6 +19,7 @@ mod observability;
 mod packages;
 mod platform;
 mod power;
+mod relay;
 mod repair;
 mod scale;
 mod secrets;

@@ -82,7 +82,9 @@ impl Platform {
     pub fn configure_at(&self, address: &str, server: &str, extra: &str) {
         let (project, port) = (&self.project, self.port);
         let server: String = server.lines().map(|line| format!("  {line}\n")).collect();
-        let text = format!("project: {project}\npuppetserver:\n  publish: {address}:{port}\n{server}{extra}");
+        // They are in the way of nobody; what is measured and listed elsewhere is without them.
+        let without = if extra.contains("relay") { "" } else { "relay: { enabled: false }\n" };
+        let text = format!("project: {project}\n{without}puppetserver:\n  publish: {address}:{port}\n{server}{extra}");
         std::fs::write(self.folder.path().join("pupperware.yaml"), text).unwrap();
     }
 

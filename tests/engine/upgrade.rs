@@ -208,8 +208,10 @@ fn an_upgrade_is_tried_before() {
     hook(&platform, "");
     let port = platform.port;
     let configuration = |upgrade: &str| {
-        let text =
-            format!("project: {}\npuppetserver: {{ publish: \"127.0.0.1:{port}\" }}\n{upgrade}", platform.project);
+        let text = format!(
+            "project: {}\nrelay: {{ enabled: false }}\npuppetserver: {{ publish: \"127.0.0.1:{port}\" }}\n{upgrade}",
+            platform.project
+        );
         std::fs::write(platform.folder().join("pupperware.yaml"), text).unwrap();
     };
     configuration(&format!("upgrade: {{ window: \"{}\" }}\n", closed_window()));

@@ -44,6 +44,10 @@ pub struct Content {
     files: Option<String>,
     /// The CRL, which comes last: services wait for it.
     crl: bool,
+    /// The bridge may run Puppet over SSH in it.
+    opened: bool,
+    /// Agents whose host keys the bridge knows.
+    known: BTreeSet<String>,
     /// A PostgreSQL cluster with PuppetDB's database.
     database: Option<Database>,
 }
@@ -274,6 +278,8 @@ impl Engine {
                 let certname = container.label(labels::CERTNAME);
                 return Some((self.compiler_volume(certname), certname.to_owned()));
             }
+            "relay" => ("relay-config", "demo-relay"),
+            "bridge" => ("bridge-config", "demo-bridge"),
             _ => return None,
         };
         Some((labels::scoped(&self.project, key), certname.to_owned()))
@@ -378,7 +384,9 @@ impl Engine {
                     record.rotated.extend(over);
                 });
             }
-            Action::MakeKeyPair { task, request } => self.issue(task, request, usize::MAX),
+            Action::MakeKeyPair { task, request } | Action::CloseSsh { task, request } => {
+                self.issue(task, request, usize::MAX)
+            }
             Action::ImportCa { task, .. } => {
                 self.create_container(task, "");
                 self.remove_container(&task.name);
@@ -825,6 +833,19 @@ impl Engine {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
                 ["dir", key, ..] => assert!(mounted.contains(&scoped(key)), "{line}: not mounted"),
+                // Only one secret is ever rotated.
+                ["secret" | "copysecret", name, ..] if *name != "puppetdb-password" => {}
+                ["ssh", certname, key, bridge, _] => {
+                    for key in [key, bridge] {
+                        assert!(mounted.contains(&scoped(key)), "{line}: not mounted");
+                    }
+                    self.volume(&scoped(key)).opened = true;
+                    self.volume(&scoped(bridge)).known.insert((*certname).to_owned());
+                }
+                ["unssh", key] => {
+                    assert!(mounted.contains(&scoped(key)), "{line}: not mounted");
+                    self.volume(&scoped(key)).opened = false;
+                }
                 ["secret", ..] => {
                     let new = self.random();
                     self.volume(&scoped("state")).password.get_or_insert(new);
@@ -982,7 +1003,8 @@ impl Engine {
             assert!(signed.contains(&certificate.certname), "the CA has forgotten {}", certificate.certname);
         }
         let goes = |key: &str| {
-            ["puppetboard-config", compilers::BALANCER_VOLUME].contains(&key) || compilers::number_of(key).is_some()
+            ["puppetboard-config", "relay-config", "bridge-config", compilers::BALANCER_VOLUME].contains(&key)
+                || compilers::number_of(key).is_some()
         };
         let of_ours = |name: &String| {
             let key = name.split_once('_').map_or("", |(_, key)| key);
@@ -994,9 +1016,21 @@ impl Engine {
         assert_eq!(self.observed.networks.keys().collect::<BTreeSet<_>>(), networks);
         let leftovers = |c: &&Container| ["task", "smoke"].contains(&c.label(labels::ROLE));
         assert_eq!(self.observed.containers.values().find(leftovers), None);
+        self.check_ssh(desired);
         self.check_passwords();
         assert!(!self.pairs().is_empty(), "Hiera has no key pair");
         self.check_balancer(desired);
+    }
+
+    /// The bridge gets to every agent, and where there is none, nobody does.
+    fn check_ssh(&self, desired: &Desired) {
+        let bridge = self.contents.get(&labels::scoped(&self.project, "bridge-config"));
+        for agent in desired.credentials.certificates.iter().filter(|c| c.is_agent()) {
+            let opened = self.contents[&labels::scoped(&self.project, &agent.volume)].opened;
+            let known = bridge.is_some_and(|bridge| bridge.known.contains(&agent.certname));
+            let wanted = desired.credentials.bridge;
+            assert_eq!((opened, known), (wanted, wanted), "SSH to {}", agent.certname);
+        }
     }
 }
 

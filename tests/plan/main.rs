@@ -15,6 +15,7 @@ mod lifecycle;
 mod losses;
 mod properties;
 mod refusals;
+mod relay;
 mod restore;
 mod rotation;
 mod scale;

@@ -19,7 +19,7 @@ pub fn platform(yaml: &str) -> Desired {
 
 /// The same, with paths relative to a folder.
 pub fn platform_in(folder: Option<&Path>, yaml: &str) -> Desired {
-    let validated = validate::validate(tree::parse(&format!("project: demo\n{yaml}")), folder);
+    let validated = validate::validate(tree::parse(&demo(yaml)), folder);
     let errors: Vec<_> = validated.problems.iter().filter(|p| p.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     let manifest = Manifest::embedded().expect("the manifest is whole");
@@ -30,8 +30,14 @@ pub fn platform_in(folder: Option<&Path>, yaml: &str) -> Desired {
 
 /// The platform of this configuration and release, with its database in the volume of this key.
 pub fn platform_of(yaml: &str, release: &Release, database: &str) -> Desired {
-    let validated = validate::validate(tree::parse(&format!("project: demo\n{yaml}")), None);
+    let validated = validate::validate(tree::parse(&demo(yaml)), None);
     build(&validated.config, release, database)
+}
+
+/// A whole configuration. Relay and the bridge are out of it unless it is about them: see `relay`.
+fn demo(yaml: &str) -> String {
+    let without = if yaml.contains("relay") { "" } else { "relay: { enabled: false }\n" };
+    format!("project: demo\n{without}{yaml}")
 }
 
 fn build(config: &Config, release: &Release, database: &str) -> Desired {

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+use crate::relay::api::{TokenName, TokenScope};
 
 /// Serve the Relay API.
 ///
@@ -36,7 +39,33 @@ pub struct ServeArgs {
     /// Give a run up when its bridge has missed more signs of life than this.
     #[arg(long, value_name = "COUNT", default_value = "3")]
     pub missed_heartbeats: u32,
+    /// Make what is in FILE the one token of this name, in the connection `default`. Can be given more than once.
+    #[arg(long = "keep-token", value_name = "NAME=SCOPE:FILE")]
+    pub keep_tokens: Vec<KeptToken>,
     /// Keep runs that ended for so many days.
     #[arg(long, value_name = "DAYS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: u32,
+}
+
+/// A token that is made elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptToken {
+    /// What it is called.
+    pub name: TokenName,
+    /// What it is good for.
+    pub scope: TokenScope,
+    /// Where it is.
+    pub file: PathBuf,
+}
+
+impl FromStr for KeptToken {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(name, rest)| Some((name, rest.split_once(':')?)));
+        let (name, (scope, file)) = parts.ok_or("write NAME=SCOPE:FILE, such as ci=run:/run/secrets/ci")?;
+        let name = name.parse().map_err(|e| format!("{name}: {e}"))?;
+        let scope = TokenScope::from_str(scope, false)?;
+        Ok(KeptToken { name, scope, file: file.into() })
+    }
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(args: &BridgeArgs, report: &Report) -> Result<u8> {
     if args.check {
         return check(&config, &relay, report).await;
     }
-    let backend = config.backend(reports.clone())?;
+    let backend = config.runner(reports.clone())?;
     let unusable = |why: String| Error::failed("the bridge cannot start").because(anyhow::anyhow!(why));
     let (journal, runs) = Journal::open(&config.state_dir).map_err(unusable)?;
     let audit = AuditLog::open(&config.state_dir).map_err(unusable)?;
@@ -78,7 +78,7 @@ pub(super) async fn run(args: &BridgeArgs, report: &Report) -> Result<u8> {
 
 /// Asks everything once that a bridge needs, and says how it went.
 async fn check(config: &BridgeConfig, relay: &crate::relay::client::relay::Relay, report: &Report) -> Result<u8> {
-    config.backend(None)?;
+    config.runner(None)?;
     if config.state_dir.join(audit::NAME).exists() {
         let lines = audit::verify(&config.state_dir).map_err(Error::failed)?;
         report.note(format!("the audit log is whole: {lines} lines"));

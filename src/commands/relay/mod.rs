@@ -5,6 +5,7 @@ mod changes;
 mod decide;
 mod link;
 mod own;
+mod platform;
 mod run;
 mod runs;
 mod serve;
@@ -18,7 +19,10 @@ use crate::error::Result;
 use crate::report::Report;
 
 /// Carries out the subcommand.
-pub(super) async fn run(_global: &GlobalArgs, args: &RelayArgs, report: &Report) -> Result<u8> {
+pub(super) async fn run(global: &GlobalArgs, args: &RelayArgs, report: &Report) -> Result<u8> {
+    if let Some(words) = platform::words(args)? {
+        return platform::run(global, words, report).await;
+    }
     match &args.command {
         RelayCommand::Run(args) => run::run(args, report).await,
         RelayCommand::Runs(args) => runs::run(args, report).await,

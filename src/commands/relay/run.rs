@@ -84,12 +84,7 @@ impl Tabular for &Whole {
 
 /// What is asked for.
 fn request(args: &RunArgs) -> Result<NewRun> {
-    let mut nodes = args.nodes.clone();
-    if let Some(path) = &args.nodes_file {
-        nodes.extend(listed(path)?);
-    }
-    let nodes = Nodes::try_from(nodes)
-        .map_err(|e| Error::usage("the nodes cannot be used").because(e).hint("give `--nodes` or `--nodes-file`"))?;
+    let nodes = nodes_of(args)?;
     let seconds = |time: Duration| u32::try_from(time.as_secs()).ok().and_then(std::num::NonZeroU32::new);
     let deadline_seconds = match args.deadline.map(seconds) {
         Some(None) => return Err(Error::usage("--deadline is not between a second and a century")),
@@ -120,6 +115,16 @@ fn request(args: &RunArgs) -> Result<NewRun> {
     run.approval = args.needs_approval.then_some(terms);
     run.limits = (limits != Limits::default()).then_some(limits);
     Ok(run)
+}
+
+/// The nodes, from wherever they are given.
+pub(super) fn nodes_of(args: &RunArgs) -> Result<Nodes> {
+    let mut nodes = args.nodes.clone();
+    if let Some(path) = &args.nodes_file {
+        nodes.extend(listed(path)?);
+    }
+    Nodes::try_from(nodes)
+        .map_err(|e| Error::usage("the nodes cannot be used").because(e).hint("give `--nodes` or `--nodes-file`"))
 }
 
 /// Nodes from a file: one a line, empty lines and lines with `#` are left out. All that is wrong is said at once.

@@ -7,7 +7,9 @@ use tokio::sync::watch;
 use crate::cli::relay::serve::ServeArgs;
 use crate::error::{Error, Result};
 use crate::execute::cancel::Cancel;
+use crate::relay::api::NewToken;
 use crate::relay::api::life::Patience;
+use crate::relay::client::token::TokenFile;
 use crate::relay::server::book::{Retention, Rules};
 use crate::relay::server::rules::{RulesFile, Teller};
 use crate::relay::server::{Relay, tls};
@@ -53,6 +55,12 @@ pub(super) async fn run(args: &ServeArgs, report: &Report) -> Result<u8> {
     let cancel = Cancel::listen();
     let (end, ending) = watch::channel(false);
     let relay = Relay::open(&args.state_dir, rules, port, tls, ending)?.telling(tellers);
+    for kept in &args.keep_tokens {
+        let token = TokenFile::new(&kept.file).read().map_err(Error::usage)?;
+        let connection = "default".parse().expect("a name");
+        let new = NewToken { connection, name: kept.name.clone(), scopes: [kept.scope].into() };
+        relay.keep_token(new, token).await?;
+    }
     report.note(format!("the Relay API is at {scheme}://{address}; Ctrl-C ends this"));
     let ask = async {
         cancel.requested().await;

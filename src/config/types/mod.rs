@@ -26,7 +26,7 @@ pub use balancer::Balancer;
 pub use names::{AutosignGlob, ChannelName, DnsName, ImageReference, ProjectName};
 pub use place::Place;
 pub use policy::AutosignPolicy;
-pub use publish::{Publish, PublishHere};
+pub use publish::{Publish, PublishHere, PublishRelay};
 pub use recipient::{AgeRecipient, PRIVATE_KEY};
 pub use repository::{PASSWORD, RepositoryUrl, Transport};
 pub use trust::{Sha256Sum, SigningKey};
@@ -64,6 +64,8 @@ pub trait Setting: Sized + fmt::Display {
     const TAKES_INTEGER: bool = false;
     /// Whether an unquoted number with a fraction is taken.
     const TAKES_FLOAT: bool = false;
+    /// Whether an unquoted `true` or `false` is taken.
+    const TAKES_BOOL: bool = false;
 
     /// Parses the text.
     ///
@@ -166,6 +168,27 @@ impl Autosign {
             Autosign::Everybody => json!(true),
             Autosign::Matching(globs) => globs.iter().map(Setting::to_json).collect(),
         }
+    }
+}
+
+impl Setting for bool {
+    fn expected() -> String {
+        "`true` or `false`".to_owned()
+    }
+
+    const TAKES_BOOL: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        text.parse()
+            .map_err(|_| Refusal::new(format!("{} is neither `true` nor `false`", crate::config::problem::quote(text))))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "boolean" })
+    }
+
+    fn to_json(&self) -> Value {
+        json!(self)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::config::problem::quote;
 pub type Publish = Published<8140, true>;
 /// Where people reach Puppetboard: an address and a port, or a port on this machine's loopback alone.
 pub type PublishHere = Published<8088, false>;
+/// Where the Relay server is reached: an address and a port, or a port on this machine's loopback alone.
+pub type PublishRelay = Published<8170, false>;
 
 /// An address of the engine's host and a port. `PORT` is the one inside, and the one that is published by default; a port
 /// alone is on all IPv4 addresses when `ALL`, else on the loopback.

@@ -19,7 +19,7 @@ pub use reader::Shape;
 use reader::{Context, Section};
 
 use super::model::{
-    AgentPool, Code, CompilerPool, Config, Images, Postgres, PuppetDb, PuppetServer, Puppetboard, Track,
+    AgentPool, Code, CompilerPool, Config, Images, Postgres, PuppetDb, PuppetServer, Puppetboard, Relay, Track,
 };
 use super::problem::{Problem, Severity, Span};
 use super::tree::{Data, Node, Scalar, Tree};
@@ -74,13 +74,14 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         "compilers",
         "agents",
         "puppetboard",
+        "relay",
         "code",
         "backup",
         "releases",
         "upgrade",
         "images",
     ];
-    let [server, db, pg, compiling, pool, board, source, backups, releases, upgrades, pictures] =
+    let [server, db, pg, compiling, pool, board, runs, source, backups, releases, upgrades, pictures] =
         sections.map(|name| top.take(name));
     top.finish();
     Config {
@@ -93,6 +94,7 @@ fn top(context: &mut Context, root: Option<Node>, folder: Option<&Path>) -> Conf
         compilers: compilers(context, compiling),
         agents: agents(context, pool),
         puppetboard: puppetboard(context, board),
+        relay: relay(context, runs),
         code: code(context, source, folder),
         backup: backup::read(context, backups),
         releases: upgrade::releases(context, releases),
@@ -230,6 +232,13 @@ fn puppetboard(context: &mut Context, node: Option<Node>) -> Puppetboard {
     board
 }
 
+fn relay(context: &mut Context, node: Option<Node>) -> Relay {
+    let mut s = Section::new(context, "relay", node);
+    let relay = Relay { enabled: s.read("enabled").unwrap_or(Relay::default().enabled), publish: s.read("publish") };
+    s.finish();
+    relay
+}
+
 fn code(context: &mut Context, node: Option<Node>, folder: Option<&Path>) -> Code {
     let mut s = Section::new(context, "code", node);
     let written = s.read::<WrittenPath>("dir");
@@ -300,6 +309,7 @@ fn images(context: &mut Context, node: Option<Node>) -> Images {
         code: s.read("code"),
         puppetboard: s.read("puppetboard"),
         balancer: s.read("balancer"),
+        relay: s.read("relay"),
     };
     s.finish();
     images

@@ -117,7 +117,8 @@ pub fn scalar<T: Setting>(context: &mut Context, node: &Node, path: &str) -> Opt
         Scalar::Text => true,
         Scalar::Integer => T::TAKES_INTEGER,
         Scalar::Float => T::TAKES_FLOAT,
-        Scalar::Null | Scalar::Bool(_) => false,
+        Scalar::Bool(_) => T::TAKES_BOOL,
+        Scalar::Null => false,
     };
     let parsed = T::parse(text);
     if !fits && (parsed.is_ok() || matches!(kind, Scalar::Null | Scalar::Bool(_))) {

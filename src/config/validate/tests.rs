@@ -70,7 +70,7 @@ fn services_are_added_by_name() {
     pupperware.yaml:1:21: error: with[1]: `pupetboard` is no service that can be added
       1 | with: [puppetboard, pupetboard, puppetboard]
         |                     ^^^^^^^^^^
-      help: write `puppetboard`; every other service is always there
+      help: write `puppetboard` or `relay`; every other service is always there
     pupperware.yaml:1:33: warning: with: `puppetboard` is listed twice
       1 | with: [puppetboard, pupetboard, puppetboard]
         |                                 ^^^^^^^^^^^

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::backend::Backend;
+use super::backend::bolt::{self, Bolt};
 use super::backend::ssh::argv::{self, Address, Client};
 use super::backend::ssh::{Inventory, Other, Ssh};
 use super::drive::{Ambiguous, Rules};
@@ -31,8 +32,9 @@ pub struct BridgeConfig {
     relay: RelaySection,
     /// Where the journal and the audit log are.
     pub state_dir: PathBuf,
+    /// Bolt where it is in `$PATH`, SSH elsewhere, unless it is said.
     #[serde(default)]
-    backend: BackendName,
+    backend: Option<BackendName>,
     #[serde(default = "parallelism")]
     parallelism: usize,
     #[serde(default = "runs")]
@@ -49,6 +51,8 @@ pub struct BridgeConfig {
     heartbeat_seconds: u64,
     #[serde(default = "ssh_program")]
     openssh_client_path: PathBuf,
+    #[serde(default = "bolt_program")]
+    bolt_path: PathBuf,
     #[serde(default = "puppet")]
     node_puppet_path: String,
     #[serde(default)]
@@ -76,12 +80,13 @@ struct RelaySection {
 }
 
 /// How Puppet is run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum BackendName {
     /// On any node, over SSH.
-    #[default]
     Ssh,
+    /// On any node, by way of Bolt.
+    Bolt,
     /// On the nodes that are listed, and no others: the platform's own agents.
     Platform,
 }
@@ -163,6 +168,9 @@ fn interval() -> u64 {
 fn ssh_program() -> PathBuf {
     "ssh".into()
 }
+fn bolt_program() -> PathBuf {
+    "bolt".into()
+}
 fn puppet() -> String {
     "puppet".into()
 }
@@ -214,10 +222,23 @@ impl BridgeConfig {
         {
             return Some("`node_puppet_path` is neither a path nor a command's name".into());
         }
-        if self.backend == BackendName::Platform && self.ssh.nodes.is_empty() {
+        if self.backend == Some(BackendName::Platform) && self.ssh.nodes.is_empty() {
             return Some("the back-end `platform` needs nodes in `ssh.nodes`".into());
         }
+        if self.backend() == BackendName::Bolt && self.ssh.accept_new_host_keys {
+            return Some(
+                "Bolt takes known host keys only, or all: `ssh.accept_new_host_keys` is for the back-end `ssh`".into(),
+            );
+        }
         self.inventory().err()
+    }
+
+    fn backend(&self) -> BackendName {
+        let found = || {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&path).any(|folder| folder.join(&self.bolt_path).is_file())
+        };
+        self.backend.unwrap_or_else(|| if found() { BackendName::Bolt } else { BackendName::Ssh })
     }
 
     fn inventory(&self) -> std::result::Result<Inventory, String> {
@@ -236,7 +257,7 @@ impl BridgeConfig {
             };
             nodes.insert(name.clone(), address);
         }
-        let others = (self.backend == BackendName::Ssh).then_some(Other { user, port: ssh.port });
+        let others = (self.backend != Some(BackendName::Platform)).then_some(Other { user, port: ssh.port });
         Ok(Inventory { nodes, others })
     }
 
@@ -275,7 +296,21 @@ impl BridgeConfig {
     ///
     /// # Errors
     /// Nodes that are none.
-    pub fn backend(&self, reports: Option<Arc<dyn Reports>>) -> Result<Arc<dyn Backend>> {
+    pub fn runner(&self, reports: Option<Arc<dyn Reports>>) -> Result<Arc<dyn Backend>> {
+        let inventory = self.inventory().map_err(Error::usage)?;
+        let slots = Arc::new(Semaphore::new(self.parallelism));
+        let node_timeout = Duration::from_secs(self.node_timeout_seconds);
+        let puppet = self.node_puppet_path.clone();
+        if self.backend() == BackendName::Bolt {
+            let client = bolt::argv::Client {
+                program: self.bolt_path.clone(),
+                key: self.ssh.key_file.clone(),
+                known_hosts: self.ssh.known_hosts_file.clone(),
+                connect_timeout: self.ssh.connect_timeout_seconds,
+            };
+            let folder = self.state_dir.clone();
+            return Ok(Arc::new(Bolt { client, inventory, puppet, folder, node_timeout, slots, reports }));
+        }
         Ok(Arc::new(Ssh {
             client: Client {
                 program: self.openssh_client_path.clone(),
@@ -285,10 +320,10 @@ impl BridgeConfig {
                 accept_new: self.ssh.accept_new_host_keys,
                 connect_timeout: self.ssh.connect_timeout_seconds,
             },
-            inventory: self.inventory().map_err(Error::usage)?,
-            puppet: self.node_puppet_path.clone(),
-            node_timeout: Duration::from_secs(self.node_timeout_seconds),
-            slots: Arc::new(Semaphore::new(self.parallelism)),
+            inventory,
+            puppet,
+            node_timeout,
+            slots,
             reports,
         }))
     }

@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::{Error, Result};
+use crate::relay::api::{NewToken, Token, TokenId};
 use book::Rules;
 use http::{Listening, Server, bind_admin};
 use keeper::Keeper;
@@ -88,6 +89,20 @@ impl Relay {
     pub fn telling(mut self, tellers: Vec<Teller>) -> Self {
         self.tellers = tellers;
         self
+    }
+
+    /// Makes this the one token of its name.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub async fn keep_token(&self, new: NewToken, token: Token) -> Result<()> {
+        let name = new.name.clone();
+        let unkept = || Error::failed(format!("the token `{name}` cannot be kept"));
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).map_err(|e| unkept().because(e))?;
+        let id = TokenId::from_random(bytes);
+        let kept = self.keeper.act(move |book, _, now| book.adopt_token(new, id, &token, now)).await;
+        kept.map_err(|refusal| unkept().because(refusal))
     }
 
     /// Answers until it is to end.

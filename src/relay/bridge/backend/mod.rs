@@ -1,5 +1,7 @@
 //! Ways to run Puppet on nodes.
 
+pub mod bolt;
+mod child;
 pub mod ssh;
 
 use futures_util::future::BoxFuture;

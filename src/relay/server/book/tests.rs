@@ -190,6 +190,34 @@ fn tokens_are_replaced_two_at_a_time() {
     assert_eq!(book.revoke_token(&third, after).unwrap_err().status, 404);
 }
 
+/// Told at every start: the same is the same, another one takes its place, and what was made by hand stays.
+#[test]
+fn a_token_from_elsewhere_is_the_one_of_its_name() {
+    let mut book = Book::default();
+    let new = |name: &str, scope: &str| -> NewToken {
+        serde_json::from_value(json!({"connection": "default", "name": name, "scopes": [scope]})).unwrap()
+    };
+    let token = |n: u8| (TokenId::from_random([n; 4]), Token::from_random([n; 20]));
+    let ((ours, by_hand), (_, given)) = (token(1), token(2));
+    let decision = book.make_token(new("ci", "run"), ours, &by_hand, at(0));
+    take(&mut book, decision).unwrap();
+    for start in 3..=5 {
+        let decision = book.adopt_token(new("bridge", "bridge"), token(start).0, &given, at(1));
+        take(&mut book, decision).unwrap();
+    }
+    assert_eq!(book.tokens().len(), 2);
+    let (another, next) = token(6);
+    let decision = book.adopt_token(new("bridge", "bridge"), another, &next, at(2));
+    take(&mut book, decision).unwrap();
+    assert!(book.holder(&given, at(2)).is_none() && book.holder(&next, at(2)).is_some());
+    assert!(book.holder(&by_hand, at(2)).is_some());
+    // The same one for something else.
+    let decision = book.adopt_token(new("bridge", "run"), token(7).0, &next, at(3));
+    take(&mut book, decision).unwrap();
+    let (_, scopes) = book.holder(&next, at(3)).unwrap();
+    assert_eq!(scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>(), ["run"]);
+}
+
 #[test]
 fn what_ended_long_ago_goes() {
     let mut book = Book::default();

@@ -33,6 +33,32 @@ impl Book {
         Ok((vec![Fact::TokenMade { info: info.clone(), hash: token.hash() }], info))
     }
 
+    /// Makes this the one token of its name, whatever it was before; nothing when it is that already.
+    pub fn adopt_token(&self, new: NewToken, id: TokenId, token: &Token, now: Timestamp) -> Decision<()> {
+        let known = self.by_hash.get(&token.hash());
+        let same = |info: &&TokenInfo| Some(&info.id) == known && info.scopes == new.scopes;
+        let live = self.live(&new.connection, &new.name, now);
+        let kept = live.iter().copied().find(same).map(|info| info.id.clone());
+        let ended = live.iter().filter(|info| Some(&info.id) != kept.as_ref());
+        let mut facts: Vec<Fact> =
+            ended.map(|info| Fact::TokenEnds { id: info.id.clone(), at: now, revoked: true }).collect();
+        if kept.is_none() {
+            let NewToken { connection, name, scopes } = new;
+            let info = TokenInfo {
+                id,
+                connection,
+                name,
+                scopes,
+                created_at: now,
+                expires_at: None,
+                revoked_at: None,
+                last_used_at: None,
+            };
+            facts.push(Fact::TokenMade { info, hash: token.hash() });
+        }
+        Ok((facts, ()))
+    }
+
     /// A second token like this one, which ends after [`ROTATION_GRACE`].
     pub fn rotate_token(&self, old: &TokenId, id: TokenId, token: &Token, now: Timestamp) -> Decision<TokenInfo> {
         let known = self.token(old)?;

@@ -1,7 +1,6 @@
 //! Puppet over SSH: one OpenSSH client a node, so many at once. Also how the platform's own agents are reached.
 
 pub mod argv;
-pub mod child;
 pub mod quote;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::Semaphore;
 
-use super::{Backend, BackendError};
+use super::{Backend, BackendError, child};
 use crate::relay::api::{NodeName, NodeResult, Run};
 use crate::relay::bridge::floor::{Floor, Stop};
 use crate::relay::bridge::job::Job;
@@ -45,6 +44,19 @@ impl Inventory {
             Some(Address { host: node.to_string(), port, user, key_name: None })
         })
     }
+
+    /// Why a back-end that must know where nodes are cannot do this run.
+    pub fn refusal(&self, backend: &str, run: &Run) -> Option<String> {
+        let Some(nodes) = run.scope.nodes() else {
+            return Some(format!(
+                "the {backend} back-end takes nodes; only PE's orchestrator knows a {}",
+                run.scope.kind()
+            ));
+        };
+        let strange: Vec<&str> =
+            nodes.iter().filter(|n| self.address(n).is_none()).map(NodeName::as_str).take(3).collect();
+        (!strange.is_empty()).then(|| format!("this bridge does not know where {} is", strange.join(", ")))
+    }
 }
 
 /// Puppet over SSH.
@@ -65,12 +77,7 @@ pub struct Ssh {
 
 impl Backend for Ssh {
     fn refusal(&self, run: &Run) -> Option<String> {
-        let Some(nodes) = run.scope.nodes() else {
-            return Some(format!("the ssh back-end takes nodes; only the orchestrator knows a {}", run.scope.kind()));
-        };
-        let strange: Vec<&str> =
-            nodes.iter().filter(|n| self.inventory.address(n).is_none()).map(NodeName::as_str).take(3).collect();
-        (!strange.is_empty()).then(|| format!("this bridge does not know where {} is", strange.join(", ")))
+        self.inventory.refusal("ssh", run)
     }
 
     fn run<'a>(

@@ -4,6 +4,9 @@
 
 use std::fmt::Write as _;
 
+/// So many bytes of what Puppet says are sent.
+const KEPT: usize = 16 << 10;
+
 /// Quotes a word for a POSIX shell, whatever is in it. A NUL cannot be in any word; it is left out.
 pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '=' | ':' | ',' | '+' | '@');
@@ -24,14 +27,30 @@ pub fn quote(word: &str) -> String {
 /// What runs on the node: the words, with Puppet's own packages found where they are installed, and at the end a line with
 /// the nonce and the exit code. `ssh` ends with 255 for its own troubles and for a command that did: only that line tells.
 ///
+/// What Puppet says goes into a file without a name, where there is room for one, and its end comes when Puppet has ended:
+/// a connection that breaks while Puppet still writes into it would make resources fail.
+///
 /// It is the argument of a `sh -c`, as login shells are not all POSIX ones.
 pub fn remote(words: &[String], nonce: &str) -> String {
+    let mut script = String::from(
+        "{ log=$(mktemp) && exec 3>\"$log\" 4<\"$log\" && rm -f \"$log\"; } 2>/dev/null || exec 3>&1 4</dev/null; ",
+    );
+    script.push_str(&self::script(words));
+    let _ = write!(script, " >&3 2>&3; code=$?; tail -c {KEPT} <&4; printf '\\n%s %d\\n' {} \"$code\"", quote(nonce));
+    format!("exec sh -c {}", quote(&script))
+}
+
+/// The same without that line, for who tells the exit code by itself.
+pub fn bare(words: &[String]) -> String {
+    format!("exec sh -c {}", quote(&script(words)))
+}
+
+fn script(words: &[String]) -> String {
     let mut script = String::from("PATH=\"$PATH:/opt/puppetlabs/bin\"; export PATH;");
     for word in words {
         let _ = write!(script, " {}", quote(word));
     }
-    let _ = write!(script, "; printf '\\n%s %d\\n' {} \"$?\"", quote(nonce));
-    format!("exec sh -c {}", quote(&script))
+    script
 }
 
 /// The exit code that the trailer tells, and the output before it. `None` when the connection ended before the command.
@@ -72,8 +91,27 @@ mod tests {
         let output = shell(&remote(&words, "nonce-1"));
         assert_eq!(trailer(&output, "nonce-1"), Some((6, 4)));
         assert_eq!(&output[..4], "out\n");
-        let missing = shell(&remote(&["/nonexistent/puppet".to_owned()], "n"));
-        assert_eq!(trailer(&missing, "n"), Some((127, 0)));
+        let missing = shell(&remote(&["/nonexistent/puppet".to_owned()], "q"));
+        let (code, end) = trailer(&missing, "q").unwrap();
+        assert!(code == 127 && missing[..end].contains("not found"), "{missing}");
+    }
+
+    /// Whoever listened is gone: what was begun comes to its end all the same.
+    #[test]
+    fn a_broken_connection_breaks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let done = folder.path().join("done");
+        let script = format!("sleep 0.2; echo out; echo err >&2; echo more && touch {}", done.display());
+        let words: Vec<String> = ["sh", "-c", &script].map(String::from).to_vec();
+        let mut child = Command::new("sh")
+            .args(["-c", &remote(&words, "q")])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        child.wait().unwrap();
+        assert!(done.exists());
     }
 
     #[test]

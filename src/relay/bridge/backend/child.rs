@@ -1,4 +1,5 @@
-//! A program that we run for a node: its own process group, nothing to read, and only the end of what it says is kept.
+//! A program that we run for nodes: its own process group, nothing to read, and of what it says only the end is kept, or
+//! line by line what somebody wants to hear.
 
 use std::ffi::OsString;
 use std::process::Stdio;
@@ -10,6 +11,9 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// So much of each stream is kept.
 const KEPT: usize = 16 << 10;
+
+/// A longer line is left out.
+const LONGEST: usize = 8 << 20;
 
 /// How long a program may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -35,8 +39,18 @@ pub struct Said {
 /// # Errors
 /// It cannot be started; says which, and why.
 pub fn start(words: &[OsString]) -> Result<Running, String> {
+    start_with(words, |_| {})
+}
+
+/// The same with more settings.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(words: &[OsString], settings: impl FnOnce(&mut Command)) -> Result<Running, String> {
     let (program, arguments) = words.split_first().ok_or("no program to run")?;
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    settings(&mut command);
+    let child = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -57,6 +71,11 @@ impl Running {
         Said { stdout, stderr }
     }
 
+    /// The lines of its data, from now on; what [`Self::finish`] tells has none of them then.
+    pub fn lines(&mut self) -> Lines {
+        Lines { stream: self.stdout.take(), held: Vec::new() }
+    }
+
     /// Ends it and what it started, first by asking.
     pub async fn stop(&mut self) {
         let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
@@ -65,6 +84,46 @@ impl Running {
         if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
             let _ = kill_process_group(group, Signal::KILL);
             let _ = self.child.wait().await;
+        }
+    }
+}
+
+/// Lines of a stream as they come.
+pub struct Lines {
+    stream: Option<ChildStdout>,
+    held: Vec<u8>,
+}
+
+impl Lines {
+    /// The next one, without its end; `None` when no more come. One that is cut short by the end is one, too.
+    pub async fn next(&mut self) -> Option<String> {
+        let mut seen = 0;
+        let mut too_long = false;
+        loop {
+            if let Some(end) = self.held[seen..].iter().position(|b| *b == b'\n').map(|at| seen + at) {
+                let line: Vec<u8> = self.held.drain(..=end).collect();
+                if !std::mem::take(&mut too_long) {
+                    return Some(String::from_utf8_lossy(&line[..end]).into_owned());
+                }
+                seen = 0;
+                continue;
+            }
+            if self.held.len() > LONGEST {
+                too_long = true;
+                self.held.clear();
+            }
+            seen = self.held.len();
+            let mut part = [0; 16 << 10];
+            let count = match self.stream.as_mut() {
+                Some(stream) => stream.read(&mut part).await.unwrap_or(0),
+                None => 0,
+            };
+            if count == 0 {
+                let rest = std::mem::take(&mut self.held);
+                self.stream = None;
+                return (!rest.is_empty() && !too_long).then(|| String::from_utf8_lossy(&rest).into_owned());
+            }
+            self.held.extend_from_slice(&part[..count]);
         }
     }
 }
@@ -103,6 +162,19 @@ mod tests {
         let said = long.unwrap().finish().await.stdout;
         assert!(said.len() <= KEPT && said.ends_with("end\n"));
         assert!(start(&["/nonexistent/ssh".into()]).err().unwrap().contains("/nonexistent/ssh"));
+    }
+
+    #[tokio::test]
+    async fn lines_come_as_they_are_said_and_a_monster_is_left_out() {
+        let script = "echo one; head -c 9000000 /dev/zero | tr '\\0' x; echo; echo two; printf end";
+        let mut running = start(&words(script)).unwrap();
+        let mut lines = running.lines();
+        let mut heard = Vec::new();
+        while let Some(line) = lines.next().await {
+            heard.push(line);
+        }
+        assert_eq!(heard, ["one", "two", "end"]);
+        assert_eq!(running.finish().await.stdout, "");
     }
 
     #[tokio::test]

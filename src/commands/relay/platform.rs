@@ -1,0 +1,179 @@
+//! The platform's own server, for commands that name no other: they are carried out beside it, in its container, by the
+//! engine. So nothing of it needs to be published, and no token comes to the user's machine.
+
+use std::ops::ControlFlow;
+
+use clap::ValueEnum;
+use tokio::sync::watch;
+
+use super::run::nodes_of;
+use crate::cli::global::GlobalArgs;
+use crate::cli::relay::run::RunArgs;
+use crate::cli::relay::runs::RunsCommand;
+use crate::cli::relay::{RelayArgs, RelayCommand};
+use crate::commands::context::{Context, Extra};
+use crate::engine::{ExecRequest, Terminal};
+use crate::error::{Error, Kind, Result};
+use crate::execute::cancel::Cancel;
+use crate::observed::Observed;
+use crate::report::output::Output;
+use crate::report::{Report, terminal};
+
+/// So many bytes of node names in one word: the kernel takes no longer ones than 128 KiB.
+const LONGEST: usize = 64 << 10;
+
+/// The command as the server's container is to carry it out; nothing for those that name a server, or need none.
+pub(super) fn words(args: &RelayArgs) -> Result<Option<Vec<String>>> {
+    let mut words: Vec<String> = vec!["pupperware".into(), "relay".into()];
+    match &args.command {
+        RelayCommand::Run(args) if args.server.relay_url.is_none() => {
+            words.push("run".into());
+            words.extend(run_words(args)?);
+        }
+        RelayCommand::Runs(args) => {
+            let (server, more) = match &args.command {
+                RunsCommand::List(args) => (&args.server, vec!["list".into(), output(args.output)]),
+                RunsCommand::Show(args) => {
+                    (&args.server, vec!["show".into(), args.id.to_string(), output(args.output)])
+                }
+                RunsCommand::Cancel(args) => (&args.server, vec!["cancel".into(), args.id.to_string()]),
+            };
+            if server.relay_url.is_some() {
+                return Ok(None);
+            }
+            words.push("runs".into());
+            words.extend(more);
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(words))
+}
+
+fn output(output: Output) -> String {
+    format!("--output={}", output.to_possible_value().expect("each can be written").get_name())
+}
+
+fn run_words(args: &RunArgs) -> Result<Vec<String>> {
+    let mut words = vec![output(args.output)];
+    let mut list = String::new();
+    for node in nodes_of(args)?.as_slice() {
+        if list.len() + node.as_str().len() > LONGEST {
+            words.push(format!("--nodes={}", std::mem::take(&mut list)));
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(node.as_str());
+    }
+    words.push(format!("--nodes={list}"));
+    for (set, flag) in [
+        (args.noop, "--noop"),
+        (args.no_noop, "--no-noop"),
+        (args.debug, "--debug"),
+        (args.trace, "--trace"),
+        (args.evaltrace, "--evaltrace"),
+    ] {
+        words.extend(set.then(|| flag.to_owned()));
+    }
+    let numbers = [
+        (args.parallelism, "parallelism"),
+        (args.max_failures, "max-failures"),
+        (args.canary, "canary"),
+        (args.batch, "batch"),
+    ];
+    let numbers = numbers.iter().filter_map(|(number, name)| Some(format!("--{name}={}", (*number)?)));
+    words.extend(numbers);
+    words.extend(args.environment.as_ref().map(|name| format!("--environment={name}")));
+    words.extend(args.description.as_ref().map(|text| format!("--description={text}")));
+    words.extend(args.deadline.map(|time| format!("--deadline={}s", time.as_secs())));
+    if args.wait {
+        words.push("--wait".into());
+        words.push(format!("--timeout-after-missed-heartbeats={}", args.timeout_after_missed_heartbeats));
+        words.extend(args.timeout.map(|time| format!("--timeout={}s", time.as_secs())));
+    }
+    Ok(words)
+}
+
+/// Carries it out; its exit code becomes ours.
+pub(super) async fn run(global: &GlobalArgs, command: Vec<String>, report: &Report) -> Result<u8> {
+    let context = Context::new(global, &Extra::default(), report)?;
+    let (engine, observed) = context.observe().await?;
+    let container = server(&observed, context.project())?;
+    let request = ExecRequest { container, command, ..ExecRequest::default() };
+    let (_, size) = watch::channel((24, 80));
+    let terminal = Terminal { tty: false, stdin: false, size };
+    let cancel = Cancel::listen();
+    let print = &mut |is_stderr: bool, bytes: &[u8]| {
+        if is_stderr {
+            terminal::err_bytes(bytes);
+        } else if let Err(error) = terminal::out_bytes(bytes) {
+            return ControlFlow::Break(error);
+        }
+        ControlFlow::Continue(())
+    };
+    let ended = tokio::select! {
+        ended = engine.exec_attached(&request, terminal, print) => ended?,
+        () = cancel.requested() => {
+            return Err(cancel.error().hint("a run that was asked for goes on; `pupperware relay runs list` shows it"));
+        }
+    };
+    match ended {
+        ControlFlow::Continue(code) => u8::try_from(code)
+            .map_err(|_| Error::new(Kind::Failed, format!("the command ended with the exit code {code}"))),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The server's container.
+fn server(observed: &Observed, project: &str) -> Result<String> {
+    let found = observed.services().find(|(_, c)| c.label(crate::desired::labels::SERVICE) == "relay");
+    match found {
+        Some((name, container)) if container.running() => Ok(name.clone()),
+        Some(_) => Err(Error::failed("the platform's Relay server does not run")
+            .hint(format!("start it with `pupperware --project {project} start`"))),
+        None => Err(Error::usage(format!("no server is named, and the platform {project} has none"))
+            .hint("name one with `--relay-url` and `--token-file`, or have one: `relay.enabled`, and `pupperware up`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RelayArgs,
+    }
+
+    fn said(line: &str) -> Option<String> {
+        let parsed = Line::try_parse_from(std::iter::once("x").chain(line.split(' '))).unwrap();
+        words(&parsed.args).unwrap().map(|words| words.join(" "))
+    }
+
+    /// What the container's own command line makes of it is what was asked for here.
+    #[test]
+    fn a_command_arrives_as_it_was_meant() {
+        let all = "run --nodes a,b --noop --debug --trace --evaltrace --environment dev --description why \
+                   --parallelism 2 --max-failures 3 --canary 1 --batch 4 --deadline 1h --wait --timeout 5m -o json";
+        let there = said(all).unwrap();
+        insta::assert_snapshot!(there, @"pupperware relay run --output=json --nodes=a,b --noop --debug --trace --evaltrace --parallelism=2 --max-failures=3 --canary=1 --batch=4 --environment=dev --description=why --deadline=3600s --wait --timeout-after-missed-heartbeats=3 --timeout=300s");
+        assert_eq!(said(there.strip_prefix("pupperware relay ").unwrap()), Some(there));
+        for line in ["list --output=table", "cancel 8e659097-254a-4b27-bb93-88efea9a9f0e"] {
+            assert_eq!(said(&format!("runs {line}")), Some(format!("pupperware relay runs {line}")));
+        }
+        assert_eq!(said("run --nodes a --relay-url https://relay --token-file /t"), None);
+        assert_eq!(said("bridge"), None);
+    }
+
+    #[test]
+    fn ten_thousand_nodes_fit_into_words_that_the_kernel_takes() {
+        let nodes: Vec<String> = (0..10_000).map(|n| format!("node{n:05}.dc1.example.com")).collect();
+        let words = said(&format!("run --nodes {}", nodes.join(","))).unwrap();
+        let lists: Vec<&str> = words.split(' ').filter_map(|word| word.strip_prefix("--nodes=")).collect();
+        assert!(lists.len() > 1 && lists.iter().all(|list| list.len() <= LONGEST + 300 && !list.ends_with(',')));
+        assert_eq!(lists.join(","), nodes.join(","));
+    }
+}
