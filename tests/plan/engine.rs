@@ -36,6 +36,8 @@ pub struct Content {
     /// The compilers that the balancer was told of, and those among them that leave.
     members: BTreeSet<String>,
     draining: BTreeSet<String>,
+    /// Whether it was told since it started: one that starts beside compilers that stop has nothing to lose.
+    told: bool,
     /// The database password.
     password: Option<u64>,
     /// Key pairs of hiera-eyaml, the first one first.
@@ -201,6 +203,7 @@ impl Engine {
             let (volume, _) = self.credentials_of(name).expect("both have credentials");
             let content = self.volume(&volume);
             content.draining.clear();
+            content.told = false;
             let certificate = content.balancer;
             self.shown.insert(name.into(), certificate);
         }
@@ -464,6 +467,7 @@ impl Engine {
                 let content = self.volume(&volume);
                 content.members = members.iter().cloned().collect();
                 content.draining.clear();
+                content.told = true;
             }
             Action::DrainCompiler { balancer, certname, .. } => {
                 let volume = self.balancer(balancer);
@@ -774,7 +778,7 @@ impl Engine {
         let certname = container.label(labels::CERTNAME).to_owned();
         let volume = self.balancer(&balancer);
         let content = self.volume(&volume);
-        let sent = content.members.contains(&certname) && !content.draining.contains(&certname);
+        let sent = content.told && content.members.contains(&certname) && !content.draining.contains(&certname);
         assert!(!sent, "{name} is stopped while requests are sent to it");
     }
 
