@@ -179,6 +179,25 @@ pub(super) fn without_pause(mut copies: Vec<CrlCopy>) -> Vec<CrlCopy> {
     copies
 }
 
+/// A certificate is signed, revoked, refused and forgotten, and nobody has to pause for it; the last step. The platform
+/// runs when `needs` are done.
+pub(super) fn tried(plan: &mut Builder, desired: &Desired, canary: &str, needs: Vec<usize>) -> Option<usize> {
+    let primary = &desired.primary()?.spec.name;
+    let copies = without_pause(desired.crl_copies());
+    let action = Action::MakeCanary { primary: primary.clone(), certname: canary.into() };
+    let made = plan.add(action, "the CA must be able to sign", needs);
+    let action = Action::RevokeCertificate { primary: primary.clone(), certname: canary.into() };
+    let revoked = plan.add(action, "and to revoke", vec![made]);
+    push(plan, desired, &copies, "revocations are worth what is known of them", &[revoked]);
+    let pushed = plan.all("push_crl");
+    for copy in copies.into_iter().filter(|c| c.reload == Reload::Watches) {
+        let action = Action::VerifyRefusal { primary: primary.clone(), certname: canary.into(), copy };
+        plan.add(action, "it has the new list", pushed.clone());
+    }
+    let refused = plan.all("verify_refusal");
+    Some(remove(plan, primary, canary, "it has served", refused))
+}
+
 /// Revokes, pushes, verifies, and takes the canary away. A canary of its own for each run: that an older one is refused
 /// says nothing about the new list.
 fn revocation(
@@ -227,9 +246,9 @@ fn revocation(
     Ok(())
 }
 
-fn remove(plan: &mut Builder, primary: &str, certname: &str, cause: &str, needs: Vec<usize>) {
+fn remove(plan: &mut Builder, primary: &str, certname: &str, cause: &str, needs: Vec<usize>) -> usize {
     let action = Action::RemoveCertificate { primary: primary.into(), certname: certname.into() };
-    plan.add(action, cause, needs);
+    plan.add(action, cause, needs)
 }
 
 /// What the CA lists of these names, each once.

@@ -1,5 +1,5 @@
-//! A platform with a history: three agents with real modules, and a thousand reports. It is made before a disaster, and
-//! looked for after it.
+//! A platform with a history: agents with real modules and an encrypted value, and many reports. It is made before a
+//! disaster or an upgrade, and looked for after it.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,34 @@ use serde_json::{Value, json};
 use crate::packages::{self, fed};
 use crate::platform::{Platform, docker, eventually};
 
-/// The configuration that it needs.
-pub const CONFIGURATION: &str = "agents: { replicas: 3 }\n";
-const AGENTS: u32 = 3;
-/// Reports of nodes that are nowhere else, beside those of the real agents.
-const REPORTS: usize = 1000;
+/// How long a history is.
+#[derive(Clone, Copy)]
+pub struct Length {
+    /// Agents of the platform.
+    pub agents: u32,
+    /// Reports of nodes that are nowhere else, beside those of the real agents.
+    pub reports: usize,
+}
+
+impl Length {
+    /// The configuration that it needs.
+    pub fn configuration(self) -> String {
+        format!("agents: {{ replicas: {} }}\n", self.agents)
+    }
+}
+
+/// What Hiera finds when it can open it.
+const SECRET: &str = ", sealed";
+const HIERA: &str = "---
+version: 5
+hierarchy:
+  - name: secrets
+    lookup_key: eyaml_lookup_key
+    path: secrets.eyaml
+    options:
+      pkcs7_private_key: /etc/pupperware/eyaml/1/private_key.pkcs7.pem
+      pkcs7_public_key: /etc/pupperware/eyaml/1/public_key.pkcs7.pem
+";
 /// Reports of the same node.
 const EACH: usize = 10;
 const MODULES: [&str; 3] = ["stdlib", "concat", "ntp"];
@@ -23,11 +46,13 @@ const MANIFEST: &str = "node default {
   }
   concat { '/etc/history': }
   concat::fragment { 'one': target => '/etc/history', content => join(sort(['past', 'and']), ' '), order => '1' }
+  concat::fragment { 'two': target => '/etc/history', content => lookup('secret'), order => '2' }
 }
 ";
 
 /// What was there.
 pub struct History {
+    length: Length,
     /// By agent: the hash of its certificate.
     certificates: Vec<String>,
     /// What `ca list` said.
@@ -38,15 +63,16 @@ pub struct History {
 
 impl History {
     /// Gives a platform that is up code to serve, runs its agents, and fills its database.
-    pub fn make(platform: &Platform) -> Self {
+    pub fn make(platform: &Platform, length: Length) -> Self {
         serve_modules(platform);
-        run_twice(platform);
-        send_reports(platform);
+        run_twice(platform, length);
+        send_reports(platform, length);
         // Two runs of each agent, and what the platform's proof left.
-        let least = REPORTS + 2 * AGENTS as usize + 1;
+        let least = length.reports + 2 * length.agents as usize + 1;
         eventually("every report is stored", || hashes(platform).len() >= least);
         History {
-            certificates: certificates(platform),
+            length,
+            certificates: certificates(platform, length),
             list: platform.ok(&["ca", "list", "-o", "json"]).stdout,
             reports: hashes(platform),
         }
@@ -57,21 +83,28 @@ impl History {
         assert_eq!(platform.ok(&["ca", "list", "-o", "json"]).stdout, self.list);
         let lost = self.reports.difference(&hashes(platform)).count();
         assert_eq!(lost, 0, "of {} reports", self.reports.len());
-        run_twice(platform);
-        assert_eq!(certificates(platform), self.certificates);
+        run_twice(platform, self.length);
+        assert_eq!(certificates(platform, self.length), self.certificates);
         platform.ok(&["audit"]).says("clean, nothing was found");
     }
 }
 
-fn agents(platform: &Platform) -> impl Iterator<Item = String> {
+fn agents(platform: &Platform, length: Length) -> impl Iterator<Item = String> {
     let project = platform.project.clone();
-    (1..=AGENTS).map(move |number| format!("{project}-agent-{number}"))
+    (1..=length.agents).map(move |number| format!("{project}-agent-{number}"))
 }
 
 /// Puts modules that Debian packages into the platform's own code volume: that one is in a backup, a directory is not.
 fn serve_modules(platform: &Platform) {
     let packages = MODULES.map(|module| format!("puppet-module-puppetlabs-{module}"));
-    let mut script = String::from("mkdir /picked/modules /picked/manifests\n");
+    let file = platform.folder().join("secret");
+    std::fs::write(&file, SECRET).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let sealed = platform.ok(&["code", "eyaml", "encrypt", "--label", "secret", "secret"]).stdout;
+    let mut script = String::from("mkdir /picked/modules /picked/manifests /picked/data\n");
+    for (name, text) in [("hiera.yaml", HIERA), ("data/secrets.eyaml", &format!("---\n{sealed}"))] {
+        script += &format!("cat > /picked/{name} << 'END'\n{text}END\n");
+    }
     for module in MODULES {
         let from = format!("/files/usr/share/puppet/modules.available/puppetlabs-{module}");
         script += &format!("cp -r {from} /picked/modules/{module}\n");
@@ -82,21 +115,21 @@ fn serve_modules(platform: &Platform) {
 }
 
 /// The first run of each agent makes of it what the manifest and the modules say, the second changes nothing.
-fn run_twice(platform: &Platform) {
+fn run_twice(platform: &Platform, length: Length) {
     platform.run(&["agent", "run"]).expect(2);
-    for agent in agents(platform) {
-        assert_eq!(docker(&["exec", &agent, "cat", "/etc/history"]), "and past");
+    for agent in agents(platform, length) {
+        assert_eq!(docker(&["exec", &agent, "cat", "/etc/history"]), format!("and past{SECRET}"));
         assert!(docker(&["exec", &agent, "cat", "/etc/ntp.conf"]).contains("ntp.example.com"));
     }
     platform.ok(&["agent", "run"]);
 }
 
-fn certificates(platform: &Platform) -> Vec<String> {
+fn certificates(platform: &Platform, length: Length) -> Vec<String> {
     let hash = |agent: String| {
         let file = format!("/var/lib/puppet/ssl/certs/{agent}.pem");
         docker(&["exec", &agent, "sha256sum", &file])
     };
-    agents(platform).map(hash).collect()
+    agents(platform, length).map(hash).collect()
 }
 
 /// Hashes of all reports in PuppetDB; none while it does not answer.
@@ -109,10 +142,10 @@ fn hashes(platform: &Platform) -> BTreeSet<String> {
 }
 
 /// Sends reports as Puppet Server does: one command each, with a certificate that PuppetDB takes them from.
-fn send_reports(platform: &Platform) {
+fn send_reports(platform: &Platform, length: Length) {
     let now = Timestamp::now();
     let mut requests = String::from("silent\nfail-early\n");
-    for number in 0..REPORTS {
+    for number in 0..length.reports {
         let report = report(number, now);
         let value = |key: &str| report[key].as_str().expect("a string").to_owned();
         let parameters = format!(

@@ -9,6 +9,7 @@ mod backup;
 mod board;
 mod ca;
 mod code;
+mod crossing;
 mod faults;
 mod history;
 mod interruption;

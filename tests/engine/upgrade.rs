@@ -8,20 +8,22 @@ use crate::packages::fed;
 use crate::platform::{Platform, docker, turn};
 
 /// A node from outside with the agent that the platform had when it came, whose certificate was signed by hand.
-struct Node<'p> {
+pub struct Node<'p> {
     platform: &'p Platform,
     image: String,
-    name: String,
+    /// Its certname.
+    pub name: String,
 }
 
 impl<'p> Node<'p> {
-    fn new(platform: &'p Platform, name: &str) -> Self {
+    /// It has not asked for a certificate yet.
+    pub fn new(platform: &'p Platform, name: &str) -> Self {
         let image = docker(&["inspect", "--format", "{{.Config.Image}}", &platform.container("agent")]);
         Node { platform, image, name: format!("{}-{name}", platform.project) }
     }
 
     /// One run: true when it applied its catalog.
-    fn runs(&self) -> bool {
+    pub fn runs(&self) -> bool {
         let network = format!("{}_front", self.platform.project);
         let mount = format!("{}:/var/lib/puppet", self.name);
         let mut command = Command::new("docker");
@@ -39,7 +41,7 @@ impl Drop for Node<'_> {
 }
 
 /// Rows of the database: nodes, factsets, catalogs, reports.
-fn counts(platform: &Platform) -> Vec<u64> {
+pub fn counts(platform: &Platform) -> Vec<u64> {
     let sql = "SELECT (SELECT count(*) FROM certnames), (SELECT count(*) FROM factsets), \
                (SELECT count(*) FROM catalogs), (SELECT count(*) FROM reports)";
     let psql = ["psql", "-h", "/run/postgresql", "-U", "postgres", "-d", "puppetdb", "-w", "-X", "-A", "-t", "-F", " "];
@@ -48,7 +50,7 @@ fn counts(platform: &Platform) -> Vec<u64> {
 }
 
 /// Every certificate and request, as `ca list` tells it.
-fn certificates(platform: &Platform) -> Value {
+pub fn certificates(platform: &Platform) -> Value {
     let list: Value = serde_json::from_str(&platform.ok(&["ca", "list", "-o", "json"]).stdout).unwrap();
     list["certificates"].clone()
 }
@@ -180,7 +182,8 @@ fn manifest_with_a_minor_release(platform: &Platform) {
     std::fs::write(platform.folder().join("releases.yaml"), format!("{text}  - version: 8.0.1{later}")).unwrap();
 }
 
-const TO_STABLE: [&str; 4] = ["--yes", "upgrade", "--channel", "stable"];
+/// Crosses to the next line.
+pub const TO_STABLE: [&str; 4] = ["--yes", "upgrade", "--channel", "stable"];
 
 /// Intent: what is tried before an upgrade leaves the platform alone: code that the new release does not compile, a hook
 /// that says no, a closed window, a rehearsal. The hooks hear of the upgrade.

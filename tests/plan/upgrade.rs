@@ -60,6 +60,7 @@ impl World {
             channel: None,
             kept_seconds: 7 * 86_400,
             ignore_code: false,
+            canary: "pupperware-canary-1".into(),
             before: None,
         };
         upgrade(&what, &engine.observed)
@@ -191,7 +192,14 @@ fn to_another_line_the_database_is_copied_and_the_old_one_kept() {
     37  wait for container demo-agent-1  (it starts)  after 15,36
     38  look for everything of certificate authority  (every certificate and request is kept)  after 10,15,25,29,34,37
     39  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 15,17,18,19,21,25,29,32,34,37,38
-    40  remember the release 8.0.0  (it is proved)  after 15,39
+    40  make the canary certificate pupperware-canary-1  (the CA must be able to sign)  after 10,25,29,34,37,38
+    41  revoke certificate pupperware-canary-1  (and to revoke)  after 40
+    42  give the revocation list to container demo-postgres-1  (revocations are worth what is known of them)  after 41
+    43  give the revocation list to container demo-puppetdb-1  (revocations are worth what is known of them)  after 41
+    44  give the revocation list to container demo-puppetserver-1  (revocations are worth what is known of them)  after 41
+    45  see the canary refused by container demo-puppetserver-1  (it has the new list)  after 42,43,44
+    46  remove certificate pupperware-canary-1  (it has served)  after 45
+    47  remember the release 8.0.0  (it is proved)  after 15,39,46
     ");
     // Nothing of the old release goes before the new one has all data, and agents write only when that was seen.
     let switched = at(&plan, "mark_upgrade", "switch");
@@ -235,7 +243,14 @@ fn within_a_line_the_database_stays_where_it_is() {
     21  wait for container demo-agent-1  (it starts)  after 7,20
     22  look for everything of certificate authority  (every certificate and request is kept)  after 7,11,13,18,21
     23  apply a catalog with agent demo-agent-1  (release 8.1.0 is not proved as it runs now)  after 7,8,10,11,13,16,18,21,22
-    24  remember the release 8.1.0  (it is proved)  after 7,23
+    24  make the canary certificate pupperware-canary-1  (the CA must be able to sign)  after 11,13,18,21,22
+    25  revoke certificate pupperware-canary-1  (and to revoke)  after 24
+    26  give the revocation list to container demo-postgres-1  (revocations are worth what is known of them)  after 25
+    27  give the revocation list to container demo-puppetdb-1  (revocations are worth what is known of them)  after 25
+    28  give the revocation list to container demo-puppetserver-1  (revocations are worth what is known of them)  after 25
+    29  see the canary refused by container demo-puppetserver-1  (it has the new list)  after 26,27,28
+    30  remove certificate pupperware-canary-1  (it has served)  after 29
+    31  remember the release 8.1.0  (it is proved)  after 7,23,30
     ");
     engine.carry_out(&plan);
     engine.check(&world.to);

@@ -195,7 +195,7 @@ fn joined(names: &[&CertName]) -> String {
 }
 
 /// A name that no canary had before.
-fn canary() -> Result<String> {
+pub(super) fn canary() -> Result<String> {
     Ok(format!("{}{}", ca::CANARY, hex(&random::<6>()?)))
 }
 

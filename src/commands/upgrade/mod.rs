@@ -67,6 +67,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &UpgradeArgs, report: &Report
         channel: named_channel(config, to, &manifest),
         kept_seconds: kept_seconds(config),
         ignore_code: args.ignore_code_check,
+        canary: super::ca::canary()?,
         before: hook(&config.upgrade.before).map(|hook| (hook, occasion("before"))),
     };
     let plan = plan::upgrade(&what, &observed)?;

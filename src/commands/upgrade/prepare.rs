@@ -115,6 +115,7 @@ async fn rehearse(
         channel: None,
         kept_seconds: what.kept_seconds,
         ignore_code: what.ignore_code,
+        canary: what.canary.clone(),
         // Nobody is to be told of a rehearsal.
         before: None,
     };

@@ -7,7 +7,7 @@ use super::super::backup;
 use super::super::builder::Builder;
 use super::super::converge::reconcile;
 use super::super::images::get_image;
-use super::super::{Action, Plan, lifecycle, restore, unfinished};
+use super::super::{Action, Plan, ca, lifecycle, restore, unfinished};
 use super::{NEW, Upgrade, code, issued, looker, mark, moves, new_ground, replica, stopped, verify, verify_ca};
 use crate::desired::{Desired, PRIMARY, labels};
 use crate::engine::found::FoundVolume;
@@ -240,6 +240,8 @@ fn switch(mut plan: Builder, what: &Upgrade<'_>, ground: &Observed, gate: Vec<us
         let mut needs: Vec<usize> = step.needs.iter().map(|n| moved[n]).chain(gate.iter().copied()).collect();
         let id = match step.action {
             Action::RecordProof { certname, running } => {
+                let ready = [plan.all("wait_ready"), plan.all("compare_ca")].concat();
+                needs.extend(ca::tried(&mut plan, to, &what.canary, ready));
                 let (request, volumes) = issued(to);
                 let (before, database) = (Box::new(what.from.definition.clone()), what.from.database.clone());
                 let channel = what.channel.clone();

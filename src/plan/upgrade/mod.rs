@@ -45,6 +45,8 @@ pub struct Upgrade<'a> {
     pub kept_seconds: u64,
     /// Go on where the new release does not compile what the old one does.
     pub ignore_code: bool,
+    /// Name of a certificate that the new release signs and revokes to show that it can: one that never was.
+    pub canary: String,
     /// What is called before anything is changed, and what it hears.
     pub before: Option<(Place, Occasion)>,
 }
