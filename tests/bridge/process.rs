@@ -193,6 +193,14 @@ fn a_run_from_asking_to_its_end() {
 }
 
 #[test]
+fn approval_is_not_asked_of_a_server_that_does_not_know_it() {
+    let (site, relay) = (Site::new("ends 0"), FakeRelay::start(true));
+    let asked = site.ask(&relay.url(), &["run", "--nodes", "web01", "--needs-approval"]);
+    assert_eq!(asked.status.code(), Some(6), "{}", text(&asked.stderr));
+    assert_eq!(relay.count("POST", "/_puppet/runs"), 0);
+}
+
+#[test]
 fn runs_are_listed_shown_and_cancelled() {
     let (site, relay) = (Site::new("sleep 30; ends 0"), FakeRelay::start(false));
     let _bridge = living(&site, &relay.url());

@@ -161,8 +161,9 @@ async fn every_answer_is_one_that_is_described() {
         let id: &String = dice.of(&ids);
         let mut path = pattern.replace("{id}", id);
         if dice.one_in(8) {
-            path +=
+            let more: &&str =
                 dice.of(&["?limit=0", "?limit=x", "?offset=99999999999999999999", "?status=all", "?after=-1", "?x"]);
+            path += more;
         }
         let schema = &described["requestBody"]["content"]["application/json"]["schema"];
         let body = (!schema.is_null()).then(|| value(schema, &document, &mut dice, 0));

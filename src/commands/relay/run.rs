@@ -52,6 +52,14 @@ impl Tabular for Asked {
 pub(super) async fn run(args: &RunArgs, report: &Report) -> Result<u8> {
     let request = request(args)?;
     let relay = named(&args.server)?;
+    if request.approval.is_some() {
+        let known = relay.knows_approval().await;
+        if !known.map_err(|e| failed("the run cannot be asked for", e))? {
+            return Err(Error::refused(
+                "this server does not know of approval, and would have the run carried out at once",
+            ));
+        }
+    }
     let id = ask(&relay, &request, report).await?;
     if !args.wait {
         print_data(args.output, &Document::new(Asked { id }))?;

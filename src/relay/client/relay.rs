@@ -150,6 +150,22 @@ impl Relay {
         self.call(Method::POST, &path, Some(b"{}".to_vec()), Duration::ZERO).await.map(|_| ())
     }
 
+    /// True when the server lets runs wait for approval. Another one may take the wish for a word it does not know, and
+    /// have the run carried out at once.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn knows_approval(&self) -> Result<bool, CallError> {
+        match self.call(Method::GET, "/healthz", None, Duration::ZERO).await {
+            Ok(answer) => {
+                let told = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
+                Ok(told["approval"] == true)
+            }
+            Err(CallError::NotFound | CallError::Refused { .. } | CallError::Unauthorized(_)) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Approves a run, or denies it.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ use crate::relay::api::{
 
 pub use gate::{Choice, Decider, Gate};
 pub use links::Link;
+pub use queue::fitting;
 pub use retention::Retention;
 pub use tokens::ROTATION_GRACE;
 

@@ -47,19 +47,25 @@ impl Book {
         let mut shown = self.offers(connection);
         let mine = |entry: &&Entry| entry.connection == *connection && entry.state().status == Status::InProgress;
         shown.extend(self.runs.values().filter(mine).take(OFFERED));
-        fitting(shown)
+        shown
     }
 
     /// Runs of a connection that have not ended, oldest first; also those that somebody has to approve.
     pub fn open(&self, connection: &ConnectionName, offset: usize, limit: usize) -> Vec<&Entry> {
         let mine = |entry: &&Entry| entry.connection == *connection && entry.state().status != Status::Complete;
-        fitting(self.runs.values().filter(mine).skip(offset).take(limit).collect())
+        self.runs.values().filter(mine).skip(offset).take(limit).collect()
+    }
+
+    /// Number of the facts that changed any run of a connection last.
+    pub fn changed(&self, connection: &ConnectionName) -> u64 {
+        let mine = self.runs.values().filter(|entry| entry.connection == *connection);
+        mine.map(|entry| entry.changed).max().unwrap_or(0)
     }
 
     /// All runs of a connection, newest first.
     pub fn all(&self, connection: &ConnectionName, offset: usize, limit: usize) -> Vec<&Entry> {
         let mine = |entry: &&Entry| entry.connection == *connection;
-        fitting(self.runs.values().rev().filter(mine).skip(offset).take(limit).collect())
+        self.runs.values().rev().filter(mine).skip(offset).take(limit).collect()
     }
 
     /// A node of the run on which another one is under way.
@@ -69,8 +75,8 @@ impl Book {
     }
 }
 
-/// The first of them, as many as a list may have nodes.
-fn fitting(mut runs: Vec<&Entry>) -> Vec<&Entry> {
+/// The first of them, as many as an answer may have nodes.
+pub fn fitting(mut runs: Vec<&Entry>) -> Vec<&Entry> {
     let mut nodes = 0;
     let mut fits = |entry: &&Entry| {
         nodes += entry.named().len();

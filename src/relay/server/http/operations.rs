@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::super::book::{Book, Caller, Choice, Entry};
+use super::super::book::{Book, Caller, Choice, Entry, fitting};
 use super::answer::{self, Body};
 use super::routes::Operation;
 use super::{Refusal, Server, read};
@@ -123,7 +123,7 @@ impl Server {
     ) -> Result<Response<Body>, Refusal> {
         match operation {
             Operation::Health => {
-                let body = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")});
+                let body = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "approval": true});
                 Ok(answer::json(StatusCode::OK, &body))
             }
             Operation::Describe => Ok(answer::whole(StatusCode::OK, "application/yaml", OPENAPI.into())),
@@ -177,7 +177,7 @@ impl Server {
 
     /// What is outstanding, after waiting for something to take; or, with `status=all`, every run.
     async fn list_runs(&self, caller: &Caller, query: &str) -> Result<Response<Body>, Refusal> {
-        let views = |entries: Vec<&Entry>| RunList { runs: entries.into_iter().map(Entry::view).collect() };
+        let views = |entries: Vec<&Entry>| RunList { runs: fitting(entries).into_iter().map(Entry::view).collect() };
         let list = match value(query, "status") {
             Some("all") => {
                 let (offset, limit) = page(query)?;

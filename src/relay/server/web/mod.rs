@@ -63,6 +63,9 @@ pub enum Wanted {
 /// What this request is for, and the identifier in its path, when it is for a page.
 pub fn find<'p>(method: &Method, path: &'p str) -> Option<(Wanted, &'p str)> {
     let get = method == Method::GET || method == Method::HEAD;
+    if !get && method != Method::POST {
+        return None;
+    }
     let wanted = match (get, path) {
         (true, "/") => Wanted::Runs,
         (true, "/live") => Wanted::Live,
@@ -209,7 +212,7 @@ impl Server {
                 Some(id) => {
                     book.run(&connection, id).ok().map(|run| (run.changed, run.state().status == Status::Complete))
                 }
-                None => Some((book.all(&connection, 0, 100).iter().map(|run| run.changed).max().unwrap_or(0), false)),
+                None => Some((book.changed(&connection), false)),
             })
         };
         let first = look(self).map_or(0, |(changed, _)| changed);
@@ -315,6 +318,8 @@ mod tests {
             (Method::POST, "/runs/x"),
             (Method::GET, "/sign-out"),
             (Method::GET, "/runs/x/live/y"),
+            (Method::PUT, "/runs/x/approve"),
+            (Method::DELETE, "/sign-out"),
             (Method::GET, "/relay/../style.css"),
             (Method::GET, "/_puppet/runs"),
         ] {
