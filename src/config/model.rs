@@ -354,8 +354,19 @@ impl Config {
             value.map_or(Value::Null, Setting::to_json)
         }
         let Config { project, track: _, with, puppetserver: server, puppetdb: db, .. } = self;
-        let Config { postgres, compilers, agents, puppetboard: board, relay, code, backup, releases, upgrade, images, .. } =
-            self;
+        let Config {
+            postgres,
+            compilers,
+            agents,
+            puppetboard: board,
+            relay,
+            code,
+            backup,
+            releases,
+            upgrade,
+            images,
+            ..
+        } = self;
         let recipients: Value = backup.recipients.iter().map(Setting::to_json).collect();
         let names: Value = server.dns_alt_names.iter().map(Setting::to_json).collect();
         let path = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| json!(path.to_string_lossy()));

@@ -26,8 +26,19 @@ pub const PACKAGES_LABEL: &str = "dev.pupperware.packages";
 pub const PACKAGES_FILE: &str = "/usr/share/pupperware/packages";
 
 /// Components in the order in which they are built: each after its [`parent`].
-pub const COMPONENTS: [&str; 11] =
-    ["base", "provision", "jre", "postgres", "puppetdb", "puppetserver", "agent", "code", "puppetboard", "balancer", RELAY];
+pub const COMPONENTS: [&str; 11] = [
+    "base",
+    "provision",
+    "jre",
+    "postgres",
+    "puppetdb",
+    "puppetserver",
+    "agent",
+    "code",
+    "puppetboard",
+    "balancer",
+    RELAY,
+];
 
 /// The component that has this very program in it.
 pub const RELAY: &str = "relay";

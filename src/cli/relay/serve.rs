@@ -1,5 +1,6 @@
 //! `pupperware relay serve`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -40,7 +41,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "COUNT", default_value = "3")]
     pub missed_heartbeats: u32,
     /// Make what is in FILE the one token of this name, in the connection `default`. Can be given more than once.
-    #[arg(long = "keep-token", value_name = "NAME=SCOPE:FILE")]
+    #[arg(long = "keep-token", value_name = "NAME=SCOPES:FILE")]
     pub keep_tokens: Vec<KeptToken>,
     /// Keep runs that ended for so many days.
     #[arg(long, value_name = "DAYS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,7 +54,7 @@ pub struct KeptToken {
     /// What it is called.
     pub name: TokenName,
     /// What it is good for.
-    pub scope: TokenScope,
+    pub scopes: BTreeSet<TokenScope>,
     /// Where it is.
     pub file: PathBuf,
 }
@@ -63,9 +64,9 @@ impl FromStr for KeptToken {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('=').and_then(|(name, rest)| Some((name, rest.split_once(':')?)));
-        let (name, (scope, file)) = parts.ok_or("write NAME=SCOPE:FILE, such as ci=run:/run/secrets/ci")?;
+        let (name, (scopes, file)) = parts.ok_or("write NAME=SCOPE[,SCOPE]:FILE, such as ci=run:/run/secrets/ci")?;
         let name = name.parse().map_err(|e| format!("{name}: {e}"))?;
-        let scope = TokenScope::from_str(scope, false)?;
-        Ok(KeptToken { name, scope, file: file.into() })
+        let scopes = scopes.split(',').map(|scope| TokenScope::from_str(scope, false)).collect::<Result<_, _>>()?;
+        Ok(KeptToken { name, scopes, file: file.into() })
     }
 }

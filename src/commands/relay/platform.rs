@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::run::nodes_of;
 use crate::cli::global::GlobalArgs;
+use crate::cli::relay::decide::{ApproveArgs, DecisionArgs, DenyArgs};
 use crate::cli::relay::run::RunArgs;
 use crate::cli::relay::runs::RunsCommand;
 use crate::cli::relay::{RelayArgs, RelayCommand};
@@ -30,11 +31,26 @@ pub(super) fn words(args: &RelayArgs) -> Result<Option<Vec<String>>> {
             words.push("run".into());
             words.extend(run_words(args)?);
         }
+        RelayCommand::Approve(ApproveArgs { decision }) if decision.server.relay_url.is_none() => {
+            words.push("approve".into());
+            words.extend(decision_words(decision));
+        }
+        RelayCommand::Deny(DenyArgs { decision }) if decision.server.relay_url.is_none() => {
+            words.push("deny".into());
+            words.extend(decision_words(decision));
+        }
         RelayCommand::Runs(args) => {
             let (server, more) = match &args.command {
-                RunsCommand::List(args) => (&args.server, vec!["list".into(), output(args.output)]),
+                RunsCommand::List(args) => {
+                    let all = args.all.then(|| "--all".to_owned());
+                    let list = ["list".to_owned(), output(args.output)];
+                    (&args.server, list.into_iter().chain(all).collect())
+                }
                 RunsCommand::Show(args) => {
                     (&args.server, vec!["show".into(), args.id.to_string(), output(args.output)])
+                }
+                RunsCommand::Changes(args) => {
+                    (&args.server, vec!["changes".into(), args.id.to_string(), output(args.output)])
                 }
                 RunsCommand::Cancel(args) => (&args.server, vec!["cancel".into(), args.id.to_string()]),
             };
@@ -51,6 +67,11 @@ pub(super) fn words(args: &RelayArgs) -> Result<Option<Vec<String>>> {
 
 fn output(output: Output) -> String {
     format!("--output={}", output.to_possible_value().expect("each can be written").get_name())
+}
+
+fn decision_words(decision: &DecisionArgs) -> impl Iterator<Item = String> {
+    let reason = decision.reason.as_ref().map(|reason| format!("--reason={reason}"));
+    [decision.id.to_string()].into_iter().chain(reason)
 }
 
 fn run_words(args: &RunArgs) -> Result<Vec<String>> {
@@ -72,6 +93,9 @@ fn run_words(args: &RunArgs) -> Result<Vec<String>> {
         (args.debug, "--debug"),
         (args.trace, "--trace"),
         (args.evaltrace, "--evaltrace"),
+        (args.needs_approval, "--needs-approval"),
+        (args.preview, "--preview"),
+        (args.not_by_requester, "--not-by-requester"),
     ] {
         words.extend(set.then(|| flag.to_owned()));
     }
@@ -85,6 +109,7 @@ fn run_words(args: &RunArgs) -> Result<Vec<String>> {
     words.extend(numbers);
     words.extend(args.environment.as_ref().map(|name| format!("--environment={name}")));
     words.extend(args.description.as_ref().map(|text| format!("--description={text}")));
+    words.extend(args.approve_within.map(|time| format!("--approve-within={}s", time.as_secs())));
     words.extend(args.deadline.map(|time| format!("--deadline={}s", time.as_secs())));
     if args.wait {
         words.push("--wait".into());
@@ -157,12 +182,21 @@ mod tests {
     #[test]
     fn a_command_arrives_as_it_was_meant() {
         let all = "run --nodes a,b --noop --debug --trace --evaltrace --environment dev --description why \
-                   --parallelism 2 --max-failures 3 --canary 1 --batch 4 --deadline 1h --wait --timeout 5m -o json";
+                   --parallelism 2 --max-failures 3 --canary 1 --batch 4 --deadline 1h --wait --timeout 5m -o json \
+                   --needs-approval --not-by-requester --approve-within 2h";
         let there = said(all).unwrap();
-        insta::assert_snapshot!(there, @"pupperware relay run --output=json --nodes=a,b --noop --debug --trace --evaltrace --parallelism=2 --max-failures=3 --canary=1 --batch=4 --environment=dev --description=why --deadline=3600s --wait --timeout-after-missed-heartbeats=3 --timeout=300s");
+        insta::assert_snapshot!(there, @"pupperware relay run --output=json --nodes=a,b --noop --debug --trace --evaltrace --needs-approval --not-by-requester --parallelism=2 --max-failures=3 --canary=1 --batch=4 --environment=dev --description=why --approve-within=7200s --deadline=3600s --wait --timeout-after-missed-heartbeats=3 --timeout=300s");
         assert_eq!(said(there.strip_prefix("pupperware relay ").unwrap()), Some(there));
-        for line in ["list --output=table", "cancel 8e659097-254a-4b27-bb93-88efea9a9f0e"] {
-            assert_eq!(said(&format!("runs {line}")), Some(format!("pupperware relay runs {line}")));
+        for line in [
+            "run --output=table --nodes=a --needs-approval --preview",
+            "runs list --output=table --all",
+            "runs show 8e659097-254a-4b27-bb93-88efea9a9f0e --output=json",
+            "runs changes 8e659097-254a-4b27-bb93-88efea9a9f0e --output=table",
+            "runs cancel 8e659097-254a-4b27-bb93-88efea9a9f0e",
+            "approve 8e659097-254a-4b27-bb93-88efea9a9f0e --reason=CHG-4711",
+            "deny 8e659097-254a-4b27-bb93-88efea9a9f0e",
+        ] {
+            assert_eq!(said(line), Some(format!("pupperware relay {line}")));
         }
         assert_eq!(said("run --nodes a --relay-url https://relay --token-file /t"), None);
         assert_eq!(said("bridge"), None);

@@ -58,7 +58,7 @@ pub(super) async fn run(args: &ServeArgs, report: &Report) -> Result<u8> {
     for kept in &args.keep_tokens {
         let token = TokenFile::new(&kept.file).read().map_err(Error::usage)?;
         let connection = "default".parse().expect("a name");
-        let new = NewToken { connection, name: kept.name.clone(), scopes: [kept.scope].into() };
+        let new = NewToken { connection, name: kept.name.clone(), scopes: kept.scopes.clone() };
         relay.keep_token(new, token).await?;
     }
     report.note(format!("the Relay API is at {scheme}://{address}; Ctrl-C ends this"));
