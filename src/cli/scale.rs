@@ -17,11 +17,15 @@ use crate::config::types::Setting;
 #[command(after_long_help = "Examples:\n  \
     pupperware scale compilers=3             three compilers behind the balancer\n  \
     pupperware scale compilers=0             the primary alone\n  \
-    pupperware scale compilers=2 --dry-run   what would be done")]
+    pupperware scale compilers=2 --dry-run   what would be done\n  \
+    pupperware scale --advise                how many the load asks for")]
 pub struct ScaleArgs {
     /// What to have how many of: compilers=N, from 0 to 16, and agents=N, from 1 to 50.
-    #[arg(value_name = "WHAT=N", required = true)]
+    #[arg(value_name = "WHAT=N", required_unless_present = "advise", conflicts_with = "advise")]
     pub wanted: Vec<Wanted>,
+    /// Measure for 20 s how busy the servers are, and tell how many to have.
+    #[arg(long, group = "shown")]
+    pub advise: bool,
     /// Start more compilers than the machine has memory for.
     #[arg(long)]
     pub force: bool,

@@ -1,5 +1,7 @@
 //! `pupperware scale`: other numbers of compilers and agents, by the pipeline of `up`.
 
+mod advice;
+
 use super::change::{self, Change, Outcome};
 use super::context::{Context, Extra, Platform};
 use crate::checks;
@@ -19,6 +21,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &ScaleArgs, report: &Report) 
     if platform.observed.record.is_none() {
         return Err(Error::failed(format!("there is no platform {} that could be scaled", context.project()))
             .hint("create it with `pupperware up`"));
+    }
+    if args.advise {
+        return advice::run(&context, &platform, args.change.output).await;
     }
     if !args.force {
         refuse_too_many(&platform, scale)?;
