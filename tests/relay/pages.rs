@@ -259,7 +259,7 @@ async fn dom(browser: &Path, url: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_shows_them() {
     let Some(browser) = chromium() else {
-        println!("skipped: there is no Chromium here");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: there is no Chromium here\n");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

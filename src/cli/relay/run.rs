@@ -14,8 +14,8 @@ use crate::report::output::Output;
 /// Ask for a Puppet run.
 ///
 /// Without `--wait` it is asked for, and that is all. With it, the exit code is 0 when the run finished, 1 when a node
-/// failed or the run was cancelled, 5 when its bridge was not heard of any more or a deadline passed, and 6 when the bridge
-/// refused it or nobody agreed to it.
+/// failed or the run was cancelled, 3 when something else happened than was approved, 5 when its bridge was not heard of
+/// any more or a deadline passed, and 6 when the bridge refused it or somebody denied it.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware relay run --nodes web01,web02 --noop --wait   what would change\n  \

@@ -331,12 +331,18 @@ fn undecided(run: &Run) -> Option<ApprovalStatus> {
 fn exit_code(run: &Run) -> u8 {
     let kind = match run.state.outcome.as_ref() {
         None => return 0,
+        Some(outcome) if outcome.is_good() && drifted(run) > 0 => Kind::Differs,
         Some(outcome) if outcome.is_good() => return 0,
         Some(Outcome::Expired | Outcome::Lost) => Kind::TimedOut,
         Some(Outcome::Error | Outcome::Denied) => Kind::Refused,
         Some(_) => Kind::Failed,
     };
     kind.exit_code()
+}
+
+/// On how many nodes something else happened than was approved.
+fn drifted(run: &Run) -> u32 {
+    run.approval.as_ref().and_then(|approval| approval.drifted).unwrap_or(0)
 }
 
 /// Why it did not end well.
@@ -352,6 +358,11 @@ fn why(run: &Run) -> String {
         Some(Outcome::Lost) => format!("the bridge was not heard of any more{said}"),
         Some(Outcome::Error) => format!("the bridge did not start the run{said}"),
         Some(Outcome::Cancelled) => format!("the run was cancelled{said}"),
+        Some(outcome) if outcome.is_good() => format!(
+            "on {} nodes something else happened than was approved; `pupperware relay runs changes {}` tells what",
+            drifted(run),
+            run.id
+        ),
         _ => format!("the run did not go well on every node{said}"),
     }
 }
@@ -385,6 +396,10 @@ mod tests {
             assert_eq!(exit_code(&run(outcome)), code, "{outcome}");
         }
         assert!(why(&run("error")).ends_with("noop only"));
+        let mut drifted = run("finished");
+        drifted.approval = serde_json::from_str(r#"{"status":"approved","left_out":0,"drifted":2}"#).unwrap();
+        assert_eq!(exit_code(&drifted), 3);
+        assert!(why(&drifted).contains("2 nodes"), "{}", why(&drifted));
     }
 
     #[test]

@@ -194,10 +194,13 @@ fn decision(seen: &Seen, session: &Session) -> String {
     out
 }
 
+/// What makes two changes the same: resource, property, both values, and what became of it.
+type Same<'c> = (&'c str, Option<&'c str>, Option<&'c str>, Option<&'c str>, ChangeStatus);
+
 /// Changes, each one once, with the nodes that have it: ten thousand nodes mostly have the same.
 fn changes(heading: &str, more: &str, nodes: &[NodeResult]) -> String {
     let mut groups: Vec<(&Change, Vec<&str>)> = Vec::new();
-    let mut places: HashMap<(&str, Option<&str>, Option<&str>, Option<&str>, ChangeStatus), usize> = HashMap::new();
+    let mut places: HashMap<Same<'_>, usize> = HashMap::new();
     let (mut unknown, mut uncounted, mut total) = (0, 0_usize, 0_usize);
     for node in nodes {
         let Some(changes) = &node.changes else {
