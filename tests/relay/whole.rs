@@ -82,7 +82,7 @@ impl Site {
         let address = line.split("http://").nth(1).unwrap().split(';').next().unwrap();
         self.address = address.to_owned();
         // Whatever else it says is read, so that it never waits for that.
-        std::thread::spawn(move || lines.for_each(|line| println!("server: {line}")));
+        std::thread::spawn(move || lines.for_each(drop));
         self.server = Some(Living(child));
     }
 
