@@ -13,10 +13,10 @@ use crate::relay::api::{ConnectionName, RunId};
 /// Whoever follows it can look at runs, and approve or deny them; the decision is theirs by name. With `--run`, they see
 /// that run and no other. The server must run; it is spoken to by a socket in its folder.
 #[derive(Debug, Clone, Args)]
-#[command(override_usage = "pupperware relay link --state-dir <DIR> [OPTIONS] <NAME>")]
+#[command(override_usage = "pupperware relay link [OPTIONS] <NAME>")]
 #[command(after_long_help = "Examples:\n  \
-    pupperware relay link kim --state-dir /var/lib/relay\n  \
-    pupperware relay link kim --state-dir /var/lib/relay --lasts 8h \\\n  \
+    pupperware relay link kim\n  \
+    pupperware relay link kim --lasts 8h \\\n  \
     \x20   --run 8e659097-254a-4b27-bb93-88efea9a9f0e \\\n  \
     \x20   --base-url https://relay.example.com")]
 pub struct LinkArgs {

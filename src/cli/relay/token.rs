@@ -10,14 +10,14 @@ use crate::report::output::Output;
 /// Make, list, replace and revoke tokens of a Relay server.
 ///
 /// A token belongs to a connection: who asks for runs and who carries them out use tokens of the same one. The server
-/// keeps only a hash, so a token is shown once, when it is made. The server must run; it is spoken to by a socket in its
-/// folder, which only its own user can open.
+/// keeps only a hash, so a token is shown once, when it is made. The server must run: the platform's, or one that
+/// `--state-dir` names, which is spoken to by a socket in its folder, which only its own user can open.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
-    pupperware relay token create ci --scope run --state-dir /var/lib/relay\n  \
+    pupperware relay token create ci --scope run > ci-token\n  \
     pupperware relay token create bridge --scope bridge --state-dir /var/lib/relay\n  \
-    pupperware relay token list --state-dir /var/lib/relay\n  \
-    pupperware relay token revoke 1f2e3d4c --state-dir /var/lib/relay")]
+    pupperware relay token list\n  \
+    pupperware relay token revoke 1f2e3d4c")]
 pub struct TokenArgs {
     /// What to do with tokens.
     #[command(subcommand)]
@@ -37,15 +37,15 @@ pub enum TokenCommand {
 /// Which server.
 #[derive(Debug, Clone, Args)]
 pub struct StateDir {
-    /// The folder of the server that runs.
+    /// The folder of the server that runs [default: the platform's server].
     #[arg(long, value_name = "DIR")]
-    pub state_dir: PathBuf,
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Make a token, and print it.
 #[derive(Debug, Clone, Args)]
-#[command(override_usage = "pupperware relay token create --scope <SCOPE> --state-dir <DIR> <NAME>")]
-#[command(after_long_help = "Examples:\n  pupperware relay token create ci --scope run --state-dir /var/lib/relay")]
+#[command(override_usage = "pupperware relay token create --scope <SCOPE> [OPTIONS] <NAME>")]
+#[command(after_long_help = "Examples:\n  pupperware relay token create ci --scope run > ci-token")]
 pub struct TokenCreateArgs {
     /// What it is called; a name has one token, or two while one replaces the other.
     #[arg(value_name = "NAME")]
@@ -63,7 +63,7 @@ pub struct TokenCreateArgs {
 
 /// List tokens: what they are good for, and when they were used.
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = "Examples:\n  pupperware relay token list --state-dir /var/lib/relay -o json")]
+#[command(after_long_help = "Examples:\n  pupperware relay token list -o json")]
 pub struct TokenListArgs {
     /// Those that have ended, too.
     #[arg(long)]
@@ -80,7 +80,7 @@ pub struct TokenListArgs {
 ///
 /// The old one goes on for 24 hours.
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = "Examples:\n  pupperware relay token rotate 1f2e3d4c --state-dir /var/lib/relay")]
+#[command(after_long_help = "Examples:\n  pupperware relay token rotate 1f2e3d4c")]
 pub struct TokenRotateArgs {
     /// The token's identifier, from `list`.
     #[arg(value_name = "ID")]
@@ -92,7 +92,7 @@ pub struct TokenRotateArgs {
 
 /// End a token now.
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = "Examples:\n  pupperware relay token revoke 1f2e3d4c --state-dir /var/lib/relay")]
+#[command(after_long_help = "Examples:\n  pupperware relay token revoke 1f2e3d4c")]
 pub struct TokenRevokeArgs {
     /// The token's identifier, from `list`.
     #[arg(value_name = "ID")]

@@ -22,7 +22,7 @@ pub(super) async fn run(args: &LinkArgs, report: &Report) -> Result<u8> {
         run: args.run.clone(),
         seconds,
     };
-    let made: LinkMade = ask(&args.server.state_dir, Method::POST, "/admin/links", Some(&new)).await?;
+    let made: LinkMade = ask(&args.server, Method::POST, "/admin/links", Some(&new)).await?;
     report.note(format!("signs {} in, once, until {}", args.name, made.ends_at.strftime("%F %T UTC")));
     let base = args.base_url.as_deref().unwrap_or_default().trim_end_matches('/');
     terminal::out(&format!("{base}{}\n", made.path))?;

@@ -11,17 +11,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use crate::cli::relay::token::StateDir;
 use crate::error::{Error, Result};
 use crate::relay::api::Failure;
 use crate::relay::server::socket;
 
-/// A request to the server of this folder.
+/// A request to the server of this folder. Commands that name none are for the platform's (`platform`).
 pub(super) async fn ask<T: DeserializeOwned>(
-    folder: &Path,
+    server: &StateDir,
     method: Method,
     path: &str,
     body: Option<&impl Serialize>,
 ) -> Result<T> {
+    let folder = server.state_dir.as_deref().unwrap_or_else(|| Path::new("."));
     let place = socket(folder);
     let stream = UnixStream::connect(&place).await.map_err(|error| {
         Error::failed(format!("no Relay server answers at {}", place.display()))

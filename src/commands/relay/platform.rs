@@ -11,6 +11,7 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::relay::decide::{ApproveArgs, DecisionArgs, DenyArgs};
 use crate::cli::relay::run::RunArgs;
 use crate::cli::relay::runs::RunsCommand;
+use crate::cli::relay::token::{StateDir, TokenCommand};
 use crate::cli::relay::{RelayArgs, RelayCommand};
 use crate::commands::context::{Context, Extra};
 use crate::engine::{ExecRequest, Terminal};
@@ -22,6 +23,8 @@ use crate::report::{Report, terminal};
 
 /// So many bytes of node names in one word: the kernel takes no longer ones than 128 KiB.
 const LONGEST: usize = 64 << 10;
+/// Where the server's folder is in its container.
+const STATE: &str = "--state-dir=/var/lib/relay";
 
 /// The command as the server's container is to carry it out; nothing for those that name a server, or need none.
 pub(super) fn words(args: &RelayArgs) -> Result<Option<Vec<String>>> {
@@ -60,6 +63,22 @@ pub(super) fn words(args: &RelayArgs) -> Result<Option<Vec<String>>> {
             words.push("runs".into());
             words.extend(more);
         }
+        RelayCommand::Link(args) if args.server.state_dir.is_none() => {
+            words.extend(["link".into(), args.name.clone(), format!("--lasts={}s", args.lasts.as_secs())]);
+            words.push(format!("--connection={}", args.connection));
+            words.extend(args.run.as_ref().map(|id| format!("--run={id}")));
+            words.extend(args.base_url.as_ref().map(|url| format!("--base-url={url}")));
+            words.push(STATE.into());
+        }
+        RelayCommand::Token(args) => {
+            let (server, more) = token_words(&args.command);
+            if server.state_dir.is_some() {
+                return Ok(None);
+            }
+            words.push("token".into());
+            words.extend(more);
+            words.push(STATE.into());
+        }
         _ => return Ok(None),
     }
     Ok(Some(words))
@@ -67,6 +86,23 @@ pub(super) fn words(args: &RelayArgs) -> Result<Option<Vec<String>>> {
 
 fn output(output: Output) -> String {
     format!("--output={}", output.to_possible_value().expect("each can be written").get_name())
+}
+
+fn token_words(command: &TokenCommand) -> (&StateDir, Vec<String>) {
+    match command {
+        TokenCommand::Create(args) => {
+            let name = args.name.to_string();
+            let scopes = args.scopes.iter().map(|scope| format!("--scope={}", scope.as_str()));
+            let create = ["create".to_owned(), name, format!("--connection={}", args.connection)];
+            (&args.server, create.into_iter().chain(scopes).collect())
+        }
+        TokenCommand::List(args) => {
+            let all = args.all.then(|| "--all".to_owned());
+            (&args.server, ["list".to_owned(), output(args.output)].into_iter().chain(all).collect())
+        }
+        TokenCommand::Rotate(args) => (&args.server, vec!["rotate".into(), args.id.to_string()]),
+        TokenCommand::Revoke(args) => (&args.server, vec!["revoke".into(), args.id.to_string()]),
+    }
 }
 
 fn decision_words(decision: &DecisionArgs) -> impl Iterator<Item = String> {
@@ -198,6 +234,16 @@ mod tests {
         ] {
             assert_eq!(said(line), Some(format!("pupperware relay {line}")));
         }
+        for line in [
+            "token create ci --connection=default --scope=run --scope=approve",
+            "token list --output=json --all",
+            "token rotate 1f2e3d4c",
+            "token revoke 1f2e3d4c",
+            "link kim --lasts=3600s --connection=default --run=8e659097-254a-4b27-bb93-88efea9a9f0e",
+        ] {
+            assert_eq!(said(line), Some(format!("pupperware relay {line} {STATE}")));
+        }
+        assert_eq!(said(&format!("token list {STATE}")), None);
         assert_eq!(said("run --nodes a --relay-url https://relay --token-file /t"), None);
         assert_eq!(said("bridge"), None);
     }

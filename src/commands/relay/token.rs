@@ -21,19 +21,19 @@ pub(super) async fn run(command: &TokenCommand, report: &Report) -> Result<u8> {
                 name: args.name.clone(),
                 scopes: args.scopes.iter().copied().collect(),
             };
-            let made = ask(&args.server.state_dir, Method::POST, "/admin/tokens", Some(&new)).await?;
+            let made = ask(&args.server, Method::POST, "/admin/tokens", Some(&new)).await?;
             show(&made, report)?;
         }
         TokenCommand::List(args) => list(args).await?,
         TokenCommand::Rotate(args) => {
             let path = format!("/admin/tokens/{}/rotate", args.id);
-            let made = ask(&args.server.state_dir, Method::POST, &path, None::<&()>).await?;
+            let made = ask(&args.server, Method::POST, &path, None::<&()>).await?;
             show(&made, report)?;
             report.note(format!("the token {} ends in 24 hours; `relay token revoke` ends it now", args.id));
         }
         TokenCommand::Revoke(args) => {
             let path = format!("/admin/tokens/{}/revoke", args.id);
-            let info: TokenInfo = ask(&args.server.state_dir, Method::POST, &path, None::<&()>).await?;
+            let info: TokenInfo = ask(&args.server, Method::POST, &path, None::<&()>).await?;
             report.note(format!("the token `{}` of {} opens nothing any more", info.name, info.connection));
         }
     }
@@ -82,7 +82,7 @@ fn state(info: &TokenInfo, now: Timestamp) -> Cell {
 }
 
 async fn list(args: &TokenListArgs) -> Result<()> {
-    let list: TokenList = ask(&args.server.state_dir, Method::GET, "/admin/tokens", None::<&()>).await?;
+    let list: TokenList = ask(&args.server, Method::GET, "/admin/tokens", None::<&()>).await?;
     let now = Timestamp::now();
     let tokens = list.tokens.into_iter().filter(|info| args.all || info.is_live(now)).collect();
     print_data(args.output, &Document::new(Tokens { tokens, now }))
