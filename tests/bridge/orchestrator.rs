@@ -165,7 +165,7 @@ fn a_run_is_a_job_and_its_nodes_are_told_of() {
     assert_eq!(relay.book.outcome(&id), Some(Outcome::Failed));
     let jobs = pe.jobs();
     assert_eq!(jobs.len(), 1);
-    assert_eq!(jobs[0]["scope"], json!({"nodes": ["web01", "bad01"]}));
+    assert_eq!(jobs[0]["scope"], json!({"nodes": ["bad01", "web01"]}));
     assert_eq!(jobs[0]["environment"], "production");
     assert!(!text(&output.stderr).contains("s3cret") && !site.journal().contains("s3cret"));
 }
