@@ -5,6 +5,7 @@ mod book;
 mod days;
 mod forced;
 mod kills;
+mod orchestrator;
 mod process;
 mod server;
 mod world;

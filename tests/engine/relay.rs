@@ -32,7 +32,7 @@ fn a_run_is_asked_for_carried_out_and_told() {
     assert_eq!(platform.inside("agent", &["cat", "/srv/relay-proof"]).trim(), "first");
     // PuppetDB has that very report, and knows for which run it was made.
     let hash = node(&changed)["report_hash"].as_str().expect("its report is linked").to_owned();
-    let query = format!("/pdb/query/v4/reports?query=%5B%22%3D%22%2C%22hash%22%2C%22{hash}%22%5D");
+    let query = format!("reports?query=%5B%22%3D%22%2C%22hash%22%2C%22{hash}%22%5D");
     let reports: Value = serde_json::from_str(&platform.ask_puppetdb(&query).expect(0).stdout).unwrap();
     assert_eq!((&reports[0]["job_id"], &reports[0]["certname"]), (&changed["id"], &Value::from(agent.as_str())));
     let unchanged = run(&platform, &["--nodes", &agent], 0);

@@ -10,6 +10,8 @@ use tokio::sync::Semaphore;
 
 use super::backend::Backend;
 use super::backend::bolt::{self, Bolt};
+use super::backend::orchestrator::Orchestrator;
+use super::backend::orchestrator::api::Api;
 use super::backend::ssh::argv::{self, Address, Client};
 use super::backend::ssh::{Inventory, Other, Ssh};
 use super::drive::{Ambiguous, Rules};
@@ -58,6 +60,10 @@ pub struct BridgeConfig {
     #[serde(default)]
     ssh: SshSection,
     #[serde(default)]
+    orchestrator_api_url: Option<String>,
+    #[serde(default)]
+    orchestrator: Option<OrchestratorSection>,
+    #[serde(default)]
     puppetdb: Option<PuppetDbSection>,
     /// What is allowed here.
     #[serde(default)]
@@ -87,6 +93,8 @@ enum BackendName {
     Ssh,
     /// On any node, by way of Bolt.
     Bolt,
+    /// On whatever Puppet Enterprise's orchestrator knows.
+    Orchestrator,
     /// On the nodes that are listed, and no others: the platform's own agents.
     Platform,
 }
@@ -129,6 +137,16 @@ struct NodeSection {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct OrchestratorSection {
+    token_file: PathBuf,
+    #[serde(default)]
+    ca_file: Option<PathBuf>,
+    #[serde(default = "look")]
+    look_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PuppetDbSection {
     url: String,
     #[serde(default)]
@@ -167,6 +185,9 @@ fn interval() -> u64 {
 }
 fn ssh_program() -> PathBuf {
     "ssh".into()
+}
+fn look() -> u64 {
+    2
 }
 fn bolt_program() -> PathBuf {
     "bolt".into()
@@ -224,6 +245,13 @@ impl BridgeConfig {
         }
         if self.backend == Some(BackendName::Platform) && self.ssh.nodes.is_empty() {
             return Some("the back-end `platform` needs nodes in `ssh.nodes`".into());
+        }
+        if self.backend == Some(BackendName::Orchestrator)
+            && (self.orchestrator_api_url.is_none() || self.orchestrator.is_none())
+        {
+            return Some(
+                "the back-end `orchestrator` needs `orchestrator_api_url` and `orchestrator.token_file`".into(),
+            );
         }
         if self.backend() == BackendName::Bolt && self.ssh.accept_new_host_keys {
             return Some(
@@ -297,6 +325,17 @@ impl BridgeConfig {
     /// # Errors
     /// Nodes that are none.
     pub fn runner(&self, reports: Option<Arc<dyn Reports>>) -> Result<Arc<dyn Backend>> {
+        if let (Some(BackendName::Orchestrator), Some(url), Some(section)) =
+            (self.backend, &self.orchestrator_api_url, &self.orchestrator)
+        {
+            let files = TlsFiles { ca: section.ca_file.clone(), identity: None };
+            let token = TokenFile::new(&section.token_file);
+            token.read().map_err(Error::usage)?;
+            let target = target("orchestrator_api_url", url.trim_end_matches('/'))?;
+            let connection = Connection::new(target, &files, None, Limits::default()).map_err(Error::usage)?;
+            let look = Duration::from_secs(section.look_seconds.clamp(1, 60));
+            return Ok(Arc::new(Orchestrator { api: Api::new(connection, token), look }));
+        }
         let inventory = self.inventory().map_err(Error::usage)?;
         let slots = Arc::new(Semaphore::new(self.parallelism));
         let node_timeout = Duration::from_secs(self.node_timeout_seconds);
@@ -399,6 +438,8 @@ mod tests {
             ("parallelism: 0\n", "parallelism"),
             ("paralellism: 5\n", "paralellism"),
             ("backend: platform\n", "ssh.nodes"),
+            ("backend: orchestrator\n", "orchestrator_api_url"),
+            ("backend: bolt\nssh: { accept_new_host_keys: true }\n", "accept_new_host_keys"),
             ("backend: telnet\n", "telnet"),
             ("ssh: { user: '-oProxyCommand=x' }\n", "ssh.user"),
             ("ssh: { nodes: { web01: { host: 'root@x' } } }\n", "web01"),

@@ -267,7 +267,9 @@ impl Workshop {
         shutdown: watch::Receiver<bool>,
     ) -> Result<Option<Completion>, Fatal> {
         let work = async {
-            self.recover(floor).await?;
+            if !self.backend.resumes() {
+                self.recover(floor).await?;
+            }
             self.nodes(floor).await
         };
         let ended = tokio::select! {
@@ -373,6 +375,13 @@ impl Workshop {
     /// The other nodes, wave by wave.
     async fn nodes(&self, floor: &Floor) -> Result<Option<String>, Fatal> {
         let job = Job::of(&floor.state().run);
+        if floor.state().run.scope.nodes().is_none() {
+            return match self.backend.run(&job, vec![], floor).await {
+                Ok(()) => Ok(None),
+                Err(BackendError::Fatal(fatal)) => Err(fatal),
+                Err(BackendError::Unable(why)) => Ok(Some(why)),
+            };
+        }
         loop {
             if floor.stop() == Stop::Shutdown {
                 return Ok(None);
@@ -425,7 +434,7 @@ fn completion(floor: &Floor, message: Option<String>) -> Completion {
     let touched = state.results.values().any(|r| r.status != NodeStatus::Skipped);
     let outcome = if floor.stop() == Stop::Cancelled {
         Outcome::Cancelled
-    } else if state.results.values().all(|r| r.status.is_good()) {
+    } else if state.results.values().all(|r| r.status.is_good()) && (message.is_none() || !state.results.is_empty()) {
         Outcome::Finished
     } else if touched {
         Outcome::Failed

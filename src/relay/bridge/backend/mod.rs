@@ -2,6 +2,7 @@
 
 pub mod bolt;
 mod child;
+pub mod orchestrator;
 pub mod ssh;
 
 use futures_util::future::BoxFuture;
@@ -26,7 +27,13 @@ pub trait Backend: Send + Sync {
     /// Why it cannot do this run, for its requester; `None` when it can.
     fn refusal(&self, run: &Run) -> Option<String>;
 
-    /// Runs Puppet on these nodes, and comes back when all that it began have ended. Before a node is touched,
+    /// True for one that finds by itself what an earlier process began: it is given those nodes again, and starts none
+    /// twice.
+    fn resumes(&self) -> bool {
+        false
+    }
+
+    /// Runs Puppet on these nodes, or on what the run's scope stands for when it names none, and comes back when all that it began have ended. Before a node is touched,
     /// [`Floor::begin`] is asked; what became of it goes to [`Floor::end`]; when [`Floor::killed`] comes back, what runs
     /// is stopped.
     fn run<'a>(
