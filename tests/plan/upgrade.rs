@@ -145,6 +145,23 @@ fn at(plan: &Plan, kind: &str, resource: &str) -> usize {
     found.unwrap_or_else(|| panic!("no {kind} of {resource}"))
 }
 
+/// They would go on storing what they compile while the data moves.
+#[test]
+fn compilers_go_first() {
+    let world = World::major("compilers: { replicas: 2 }");
+    assert_snapshot!(failure(&world.upgrade(&world.running()).unwrap_err()), @"
+    exit 6: demo has 2 compilers, and another release comes to the primary alone
+      compilers hold no data, so nothing is lost with them
+    hint: first `pupperware scale compilers=0`, then this command again, then `pupperware scale compilers=2`
+    ");
+    let world = World::major("compilers: { balancer: always }");
+    let engine = world.running();
+    let plan = world.planned(&engine);
+    let mut over = engine.clone();
+    over.carry_out(&plan);
+    over.check(&world.to);
+}
+
 #[test]
 fn to_another_line_the_database_is_copied_and_the_old_one_kept() {
     let world = World::major("");

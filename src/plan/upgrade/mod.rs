@@ -65,7 +65,7 @@ fn refuse_compilers(desired: &Desired) -> Result<()> {
             "{} has {compilers} compilers, and another release comes to the primary alone",
             desired.project
         ))
-        .details(["agents are served by it meanwhile, and nothing of the compilers is lost: they hold no data".into()])
+        .details(["compilers hold no data, so nothing is lost with them".into()])
         .hint(format!(
             "first `pupperware scale compilers=0`, then this command again, then `pupperware scale compilers={compilers}`"
         ))),
