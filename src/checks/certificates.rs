@@ -11,12 +11,13 @@ use crate::observed::Observed;
 const SOON_DAYS: i64 = 60;
 
 /// Where each service keeps its certificate.
-const PLACES: [(&str, &str, &str); 5] = [
+const PLACES: [(&str, &str, &str); 6] = [
     ("certificate-ca", "puppetserver", "/etc/puppet/puppetserver/ca/ca_crt.pem"),
     ("certificate-puppetserver", "puppetserver", "/var/lib/puppet/ssl/certs/puppet.pem"),
     ("certificate-puppetdb", "puppetdb", "/etc/pupperware/ssl/cert.pem"),
     ("certificate-postgres", "postgres", "/etc/pupperware/ssl/cert.pem"),
     ("certificate-puppetboard", "puppetboard", "/etc/pupperware/ssl/cert.pem"),
+    ("certificate-balancer", "balancer", "/etc/pupperware/ssl/cert.pem"),
 ];
 
 /// One check a certificate.

@@ -27,7 +27,7 @@ use crate::observed::Observed;
 use crate::plan::{Action, Plan};
 
 /// Every check, in order: group and id.
-pub const ALL: [(&str, &str); 18] = [
+pub const ALL: [(&str, &str); 19] = [
     ("engine", "engine-reachable"),
     ("engine", "engine-api"),
     ("engine", "engine-linux"),
@@ -42,6 +42,7 @@ pub const ALL: [(&str, &str); 18] = [
     ("certificates", "certificate-puppetdb"),
     ("certificates", "certificate-postgres"),
     ("certificates", "certificate-puppetboard"),
+    ("certificates", "certificate-balancer"),
     ("images", "class-archive-puppetserver"),
     ("images", "class-archive-puppetdb"),
     ("platform", "platform-proved"),
