@@ -11,7 +11,7 @@ use crate::observed::Observed;
 const SOON_DAYS: i64 = 60;
 
 /// Where each service keeps its certificate.
-const PLACES: [(&str, &str, &str); 7] = [
+const PLACES: [(&str, &str, &str); 8] = [
     ("certificate-ca", "puppetserver", "/etc/puppet/puppetserver/ca/ca_crt.pem"),
     ("certificate-puppetserver", "puppetserver", "/var/lib/puppet/ssl/certs/puppet.pem"),
     ("certificate-puppetdb", "puppetdb", "/etc/pupperware/ssl/cert.pem"),
@@ -19,6 +19,7 @@ const PLACES: [(&str, &str, &str); 7] = [
     ("certificate-puppetboard", "puppetboard", "/etc/pupperware/ssl/cert.pem"),
     ("certificate-relay", "relay", "/etc/pupperware/ssl/cert.pem"),
     ("certificate-bridge", "bridge", "/etc/pupperware/ssl/cert.pem"),
+    ("certificate-balancer", "balancer", "/etc/pupperware/ssl/cert.pem"),
 ];
 
 /// One check a certificate.

@@ -27,7 +27,7 @@ use crate::observed::Observed;
 use crate::plan::{Action, Plan};
 
 /// Every check, in order: group and id.
-pub const ALL: [(&str, &str); 21] = [
+pub const ALL: [(&str, &str); 22] = [
     ("engine", "engine-reachable"),
     ("engine", "engine-api"),
     ("engine", "engine-linux"),
@@ -45,6 +45,7 @@ pub const ALL: [(&str, &str); 21] = [
     ("certificates", "certificate-puppetboard"),
     ("certificates", "certificate-relay"),
     ("certificates", "certificate-bridge"),
+    ("certificates", "certificate-balancer"),
     ("images", "class-archive-puppetserver"),
     ("images", "class-archive-puppetdb"),
     ("platform", "platform-proved"),

@@ -5,7 +5,7 @@
 use super::builder::Builder;
 use super::unfinished;
 use super::{Action, Plan};
-use crate::desired::{CrlCopy, Desired, PRIMARY, Reload, Replica};
+use crate::desired::{COMPILER, CrlCopy, Desired, PRIMARY, Reload, Replica};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
 use crate::puppet::ca::{CertName, Certificate, State};
@@ -83,7 +83,7 @@ pub fn revoke(
     canary: &str,
 ) -> Result<Plan> {
     let primary = primary(desired, observed)?;
-    let found = chosen(desired, listed, names)?;
+    let found = chosen(desired, observed, listed, names)?;
     if let Some(asks) = found.iter().find(|c| c.state == State::Pending) {
         let name = &asks.certname;
         return Err(Error::usage(format!("{name} has no certificate yet, only a request"))
@@ -107,7 +107,7 @@ pub fn clean(
 ) -> Result<Plan> {
     let primary = &primary(desired, observed)?.spec.name;
     let (asking, certified): (Vec<&Certificate>, _) =
-        chosen(desired, listed, names)?.into_iter().partition(|c| c.state == State::Pending);
+        chosen(desired, observed, listed, names)?.into_iter().partition(|c| c.state == State::Pending);
     let mut plan = Builder::default();
     if !certified.is_empty() {
         revocation(&mut plan, desired, observed, primary, listed, &certified, canary)?;
@@ -146,7 +146,7 @@ pub fn token(
     hash: &str,
 ) -> Result<Plan> {
     let primary = primary(desired, observed)?;
-    own(desired, name)?;
+    own(desired, observed, name)?;
     if let Some(found) = listed.iter().find(|c| c.certname == name.as_str()) {
         return Err(match found.state {
             State::Pending => Error::refused(format!("{name} has asked already, and waits to be signed"))
@@ -213,6 +213,8 @@ fn revocation(
     let runs = |c: &CrlCopy| observed.containers.get(&c.container).is_some_and(Container::running);
     // One that nobody reads keeps no certificate in.
     copies.retain(|c| runs(c) || c.reload != Reload::Unread);
+    // A compiler that never came gets the list before it starts.
+    copies.retain(|c| c.service != COMPILER || observed.containers.contains_key(&c.container));
     if let Some(down) = copies.iter().find(|c| !runs(c)) {
         return Err(Error::failed(format!("{} does not run, and could not take the revocation list", down.service))
             .hint(format!("start it with `pupperware --project {} start`", desired.project)));
@@ -252,14 +254,19 @@ fn remove(plan: &mut Builder, primary: &str, certname: &str, cause: &str, needs:
 }
 
 /// What the CA lists of these names, each once.
-fn chosen<'c>(desired: &Desired, listed: &'c [Certificate], names: &[CertName]) -> Result<Vec<&'c Certificate>> {
+fn chosen<'c>(
+    desired: &Desired,
+    observed: &Observed,
+    listed: &'c [Certificate],
+    names: &[CertName],
+) -> Result<Vec<&'c Certificate>> {
     let mut names: Vec<&CertName> = names.iter().collect();
     names.sort();
     names.dedup();
     names
         .into_iter()
         .map(|name| {
-            own(desired, name)?;
+            own(desired, observed, name)?;
             find(listed, name)
         })
         .collect()
@@ -271,9 +278,18 @@ fn find<'c>(listed: &'c [Certificate], name: &CertName) -> Result<&'c Certificat
     })
 }
 
-/// The platform's own certificates are replaced, never just taken away: it would stop working.
-fn own(desired: &Desired, name: &CertName) -> Result<()> {
+/// The platform's own certificates are replaced, never just taken away: it would stop working. A compiler's go with it;
+/// while it is not there, one of its name is a stranger's that it stands in the way of.
+fn own(desired: &Desired, observed: &Observed, name: &CertName) -> Result<()> {
     let Some(replica) = desired.replicas.iter().find(|r| r.certname == name.as_str()) else { return Ok(()) };
-    Err(Error::refused(format!("{name} is the certificate of the platform's own {}", replica.service))
-        .hint(format!("issue it anew, which revokes the old one: `pupperware ca reissue {}`", replica.service)))
+    let compiler = replica.service == COMPILER;
+    if compiler && !observed.containers.contains_key(&replica.spec.name) {
+        return Ok(());
+    }
+    let refused = Error::refused(format!("{name} is the certificate of the platform's own {}", replica.service));
+    Err(if compiler {
+        refused.hint("it is revoked when the compiler goes: `pupperware scale compilers=N`")
+    } else {
+        refused.hint(format!("issue it anew, which revokes the old one: `pupperware ca reissue {}`", replica.service))
+    })
 }

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use pupperware::desired::Desired;
 use pupperware::engine::found::ContainerState;
 use pupperware::plan::backup::Order;
-use pupperware::plan::{Action, Plan, Restoration, Scale, backup, restart, restore, scale};
+use pupperware::plan::{Action, Plan, Restoration, Scale, backup, reissue, restart, restore, scale};
 
 use crate::engine::Engine;
 use crate::world::{platform, running, text, up};
@@ -190,6 +190,16 @@ fn one_that_is_frozen_is_restarted() {
     ");
     engine.up(&desired);
     engine.check(&desired);
+}
+
+/// Compilers trust one certificate, so they learn the next one with it.
+#[test]
+fn a_new_certificate_of_the_balancer_comes_to_its_compilers() {
+    let (desired, mut engine) = running("compilers: { replicas: 2 }");
+    let plan = reissue(&desired, &engine.observed, &["demo-balancer".to_owned()]).unwrap();
+    engine.carry_out(&plan);
+    engine.check(&desired);
+    assert_eq!(up(&desired, &engine), "nothing to do\n");
 }
 
 /// The key of a compiler is data: the CA in the archive signs no other of that name.

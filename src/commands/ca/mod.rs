@@ -10,6 +10,7 @@ use super::context::{Context, Extra, Platform};
 use crate::cli::ca::{CaArgs, CaCommand, ReissueArgs, SignArgs, TokenArgs};
 use crate::cli::change::ChangeArgs;
 use crate::cli::global::GlobalArgs;
+use crate::desired::COMPILER;
 use crate::error::{Error, Result};
 use crate::observed::Observed;
 use crate::plan::{self, Plan, ca};
@@ -184,6 +185,10 @@ fn services(desired: &crate::desired::Desired, named: &[String]) -> Result<Vec<S
         known.dedup();
         return Err(Error::usage(format!("the platform has no service \"{wrong}\""))
             .hint(format!("it has {}; or write `all`", known.join(", "))));
+    }
+    if named.iter().any(|n| n == COMPILER) {
+        return Err(Error::usage("a compiler's certificate is not issued anew: it comes and goes with the compiler")
+            .hint("`pupperware scale compilers=0`, and then as many as there were, makes all of them anew"));
     }
     let wanted = |service: &String| named.iter().any(|n| n == "all" || n == service);
     let all = desired.replicas.iter().filter(|r| wanted(&r.service)).map(|r| r.certname.clone());
