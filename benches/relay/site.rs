@@ -120,6 +120,7 @@ impl Client {
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder().method(method).uri(path).header("host", "relay");
         let request = request.header("authorization", &self.token).body(Full::new(Bytes::from(text)));
+        self.sender.ready().await.expect("the server");
         let answer = self.sender.send_request(request.expect("a request")).await.expect("an answer");
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.expect("an answer").to_bytes();
