@@ -83,7 +83,8 @@ impl Pace {
             Polled::Nothing(took) => {
                 self.failures = 0;
                 // Half is enough: clocks and the network take their part.
-                let held = took * 2 >= self.wait;
+                // Who does not ask for it gets no answer that was held.
+                let held = !self.wait.is_zero() && took * 2 >= self.wait;
                 self.early = if held { 0 } else { self.early.saturating_add(1) };
                 self.echoes = if held { 0 } else { self.echoes };
                 match self.early {
@@ -174,6 +175,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn without_a_long_poll_the_timer_counts() {
+        let mut pace = Pace::new(Duration::ZERO, WAIT);
+        let nothing = Polled::Nothing(Duration::from_millis(1));
+        pace.after(nothing, 0.5);
+        assert!(pace.after(nothing, 0.5) > WAIT / 2, "and not one question after the other");
     }
 
     #[test]
