@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 
 /// What can be measured, in the order in which it is.
-const PARTS: [&str; 3] = ["pickup", "race", "large"];
+const PARTS: [&str; 4] = ["pickup", "timer", "race", "large"];
 
 #[allow(clippy::print_stdout, clippy::print_stderr)]
 fn main() -> ExitCode {
@@ -41,7 +41,8 @@ fn main() -> ExitCode {
     for part in &parts {
         let result = runtime.block_on(async {
             match part.as_str() {
-                "pickup" => pickup::measure().await,
+                "pickup" => pickup::long_poll().await,
+                "timer" => pickup::timer().await,
                 "race" => race::measure().await,
                 _ => large::measure().await,
             }

@@ -9,22 +9,21 @@ use tokio::time::sleep;
 
 use crate::site::{Site, percentile};
 
-/// Runs that are asked for.
-const RUNS: usize = 200;
+/// With the long poll: two hundred runs, five a second.
+pub async fn long_poll() -> Value {
+    told(latencies("wait_seconds: 30, interval_seconds: 30", 200, Duration::from_millis(200)).await)
+}
 
-/// Both ways.
-pub async fn measure() -> Value {
-    let long_poll = latencies("wait_seconds: 30, interval_seconds: 30", Duration::from_millis(50)).await;
-    // Spread over three periods of the timer.
-    let timer = latencies("wait_seconds: 0, interval_seconds: 30", Duration::from_millis(90_000 / RUNS as u64)).await;
-    json!({ "long_poll": told(long_poll), "timer": told(timer) })
+/// With a timer: ten runs, far enough from each other that each waits for the timer alone.
+pub async fn timer() -> Value {
+    told(latencies("wait_seconds: 0, interval_seconds: 30", 10, Duration::from_secs(41)).await)
 }
 
 fn told(mut values: Vec<f64>) -> Value {
     json!({ "runs": values.len(), "p50_ms": percentile(&mut values, 50), "p99_ms": percentile(&mut values, 99) })
 }
 
-async fn latencies(manner: &str, pause: Duration) -> Vec<f64> {
+async fn latencies(manner: &str, runs: usize, pause: Duration) -> Vec<f64> {
     let site = Site::new();
     let token = site.token("asker", "run");
     site.token("bridge", "bridge");
@@ -33,7 +32,7 @@ async fn latencies(manner: &str, pause: Duration) -> Vec<f64> {
     // The bridge has found the server.
     sleep(Duration::from_secs(3)).await;
     let mut asked = Vec::new();
-    for number in 0..RUNS {
+    for number in 0..runs {
         let body = json!({ "scope": { "nodes": [format!("node-{number}")] } });
         let (status, run) = client.call(Method::POST, "/_puppet/runs", Some(&body)).await;
         assert_eq!(status, 201, "{run}");

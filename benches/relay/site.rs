@@ -95,12 +95,17 @@ impl Site {
 
     /// A client with this token.
     pub async fn client(&self, token: &str) -> Client {
-        let stream = TcpStream::connect(&self.address).await.expect("the server");
-        let _ = stream.set_nodelay(true);
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
-        tokio::spawn(connection);
-        Client { sender, token: format!("Bearer {token}") }
+        let address = self.address.clone();
+        Client { sender: connected(&address).await, address, token: format!("Bearer {token}") }
     }
+}
+
+async fn connected(address: &str) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.expect("the server");
+    let _ = stream.set_nodelay(true);
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
+    tokio::spawn(connection);
+    sender
 }
 
 fn private(path: &PathBuf, text: &[u8], mode: u32) {
@@ -110,6 +115,7 @@ fn private(path: &PathBuf, text: &[u8], mode: u32) {
 
 /// One connection to the server.
 pub struct Client {
+    address: String,
     sender: SendRequest<Full<Bytes>>,
     token: String,
 }
@@ -120,6 +126,10 @@ impl Client {
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder().method(method).uri(path).header("host", "relay");
         let request = request.header("authorization", &self.token).body(Full::new(Bytes::from(text)));
+        // The server lets go of who is silent for long.
+        if self.sender.ready().await.is_err() {
+            self.sender = connected(&self.address).await;
+        }
         let answer = self.sender.send_request(request.expect("a request")).await.expect("an answer");
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.expect("an answer").to_bytes();

@@ -111,8 +111,13 @@ impl Desk {
                     unauthorized = false;
                     self.greet(&listed);
                     let took = listed.took;
+                    let offered = listed.runs.iter().any(free);
                     let fresh = self.fresh(listed.runs);
-                    let polled = if fresh.is_empty() { Polled::Nothing(took) } else { Polled::Work };
+                    let polled = match (fresh.is_empty(), offered) {
+                        (false, _) => Polled::Work,
+                        (true, true) => Polled::Echo(took),
+                        (true, false) => Polled::Nothing(took),
+                    };
                     for run in fresh.into_iter().take(manner.runs - self.under_way.len()) {
                         self.begin(run).await?;
                     }
@@ -168,7 +173,6 @@ impl Desk {
     fn fresh(&mut self, runs: Vec<Run>) -> Vec<Run> {
         let listed: HashSet<&RunId> = runs.iter().map(|run| &run.id).collect();
         self.known.retain(|id| listed.contains(id));
-        let free = |run: &Run| run.state.status == Status::Pending && run.state.accepted_at.is_none();
         runs.iter().filter(|run| free(run) && !self.known.contains(&run.id)).cloned().collect()
     }
 
@@ -192,6 +196,11 @@ impl Desk {
             }
         }
     }
+}
+
+/// True when nobody has it yet.
+fn free(run: &Run) -> bool {
+    run.state.status == Status::Pending && run.state.accepted_at.is_none()
 }
 
 /// 32 characters that nobody can guess.

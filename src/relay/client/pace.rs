@@ -9,6 +9,8 @@ pub enum Polled {
     Work,
     /// There was nothing new, after this time.
     Nothing(Duration),
+    /// There was nothing but runs that we are about to take, after this time: the server offers them until it has heard so.
+    Echo(Duration),
     /// No usable answer; the server may have said when to come again.
     Trouble(Option<Duration>),
     /// The token is not taken.
@@ -26,7 +28,12 @@ pub struct Pace {
     early: u32,
     /// Failures in a row.
     failures: u32,
+    /// Answers in a row that told of nothing but what we are about to take.
+    echoes: u32,
 }
+
+/// Echoes in a row after which a run is one that nobody takes, and not one that is being taken: five seconds.
+const ECHOES: u32 = 9;
 
 /// A server that does not know `wait` answers at once every time; one that restarts does so once.
 const EARLY: u32 = 2;
@@ -37,7 +44,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 impl Pace {
     /// Asks the server to hold answers for `wait`; falls back to `interval`.
     pub fn new(wait: Duration, interval: Duration) -> Self {
-        Pace { wait, interval, early: 0, failures: 0 }
+        Pace { wait, interval, early: 0, failures: 0, echoes: 0 }
     }
 
     /// How long to ask the server to hold its answer.
@@ -58,15 +65,28 @@ impl Pace {
     /// The pause until the next question. `jitter` is between 0 and 1, so that bridges do not come all at once.
     pub fn after(&mut self, polled: Polled, jitter: f64) -> Duration {
         let spread = |base: Duration| base.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        let polled = match polled {
+            Polled::Echo(took) if self.echoes >= ECHOES => Polled::Nothing(took),
+            other => other,
+        };
         match polled {
             Polled::Work => {
-                self.failures = 0;
+                (self.failures, self.echoes) = (0, 0);
                 Duration::ZERO
+            }
+            Polled::Echo(_) => {
+                self.failures = 0;
+                self.echoes += 1;
+                // 10, 20, 40, ... milliseconds: the next request must not wait for what is only a matter of moments.
+                Duration::from_millis(5 << self.echoes)
             }
             Polled::Nothing(took) => {
                 self.failures = 0;
                 // Half is enough: clocks and the network take their part.
-                self.early = if took * 2 < self.wait { self.early.saturating_add(1) } else { 0 };
+                // Who does not ask for it gets no answer that was held.
+                let held = !self.wait.is_zero() && took * 2 >= self.wait;
+                self.early = if held { 0 } else { self.early.saturating_add(1) };
+                self.echoes = if held { 0 } else { self.echoes };
                 match self.early {
                     0 => Duration::ZERO,
                     n if n < EARLY => spread(Duration::from_secs(1)),
@@ -155,5 +175,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn without_a_long_poll_the_timer_counts() {
+        let mut pace = Pace::new(Duration::ZERO, WAIT);
+        let nothing = Polled::Nothing(Duration::from_millis(1));
+        pace.after(nothing, 0.5);
+        assert!(pace.after(nothing, 0.5) > WAIT / 2, "and not one question after the other");
+    }
+
+    #[test]
+    fn what_is_being_taken_is_asked_about_soon_and_not_for_ever() {
+        let mut pace = Pace::new(WAIT, WAIT);
+        let echo = Polled::Echo(Duration::from_millis(1));
+        assert_eq!(pace.after(Polled::Work, 0.5), Duration::ZERO);
+        let pauses: Vec<Duration> = (0..ECHOES).map(|_| pace.after(echo, 0.5)).collect();
+        assert_eq!(pauses[0], Duration::from_millis(10));
+        assert!(pauses.iter().sum::<Duration>() < Duration::from_secs(6) && pace.held());
+        pace.after(echo, 0.5);
+        assert!(pace.after(echo, 0.5) > WAIT / 2, "a run that nobody takes does not keep us busy");
+        pace.after(Polled::Nothing(WAIT), 0.5);
+        assert_eq!(pace.after(echo, 0.5), Duration::from_millis(10), "the server holds its answers");
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Nothing here decides: a page shows the book, and a form does what the API does, with the same rights.
 
+mod changes;
 mod connection;
 mod form;
 mod markup;
