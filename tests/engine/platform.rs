@@ -84,7 +84,7 @@ impl Platform {
         let server: String = server.lines().map(|line| format!("  {line}\n")).collect();
         // They are in the way of nobody; what is measured and listed elsewhere is without them.
         let without = if extra.contains("relay") { "" } else { "relay: { enabled: false }\n" };
-        let text = format!("project: {project}\n{without}puppetserver:\n  publish: {address}:{port}\n{server}{extra}");
+        let text = format!("project: {project}\npuppetserver:\n  publish: {address}:{port}\n{server}{without}{extra}");
         std::fs::write(self.folder.path().join("pupperware.yaml"), text).unwrap();
     }
 
