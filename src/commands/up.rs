@@ -95,7 +95,7 @@ fn puppetboard(config: &Config) -> String {
     }
 }
 
-/// How Puppet is run on request, where that was asked for.
+/// How Puppet is run on request, unless that is switched off.
 fn on_request(config: &Config, project: &str) -> String {
     if !config.has(Addon::Relay) {
         return String::new();

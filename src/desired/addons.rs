@@ -1,4 +1,4 @@
-//! Services that a platform has only when they are asked for, and what else is there for one of them alone.
+//! Services that a platform can be without, and what else is there for one of them alone.
 
 use super::compose::{self, Source};
 use super::credentials::{PUPPETBOARD, RELAY};
@@ -61,7 +61,7 @@ pub fn certname(project: &str, addon: Addon) -> String {
     format!("{project}-{addon}")
 }
 
-/// Those that were not asked for.
+/// Those that it is without.
 pub fn absent(config: &Config) -> Vec<Addon> {
     Addon::ALL.into_iter().filter(|addon| !config.has(*addon)).collect()
 }

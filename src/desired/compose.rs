@@ -29,7 +29,7 @@ pub const PUPPETBOARD: Source = ("compose/puppetboard.yaml", include_str!("../..
 pub const BALANCER: Source = ("compose/balancer.yaml", include_str!("../../compose/balancer.yaml"));
 /// A compiler; read once for each replica.
 pub const COMPILER: Source = ("compose/compiler.yaml", include_str!("../../compose/compiler.yaml"));
-/// The Relay server; read when it is asked for.
+/// The Relay server; read unless it is switched off.
 pub const RELAY: Source = ("compose/relay.yaml", include_str!("../../compose/relay.yaml"));
 /// The bridge; read with the server.
 pub const BRIDGE: Source = ("compose/bridge.yaml", include_str!("../../compose/bridge.yaml"));

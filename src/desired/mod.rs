@@ -61,7 +61,7 @@ pub struct Desired {
     pub files: BTreeMap<String, Vec<FileEntry>>,
     /// Where agents from outside find the server.
     pub address: (IpAddr, u16),
-    /// Services that were not asked for: what is there of them goes.
+    /// Services that it is without: what is there of them goes, but for data.
     pub absent: Vec<Addon>,
     /// The repository that code is deployed from.
     pub control_repo: Option<ControlRepo>,

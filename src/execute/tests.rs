@@ -133,7 +133,7 @@ async fn the_state_volume_goes_with_our_own_lock_and_no_other() {
 /// another step is under way for at most `patience`.
 async fn restarted_with_a_death_at(second: i64, patience: Duration) -> Result<(), (Box<Error>, usize)> {
     const NAME: &str = "demo-puppetdb-1";
-    let looks = AtomicUsize::new(0);
+    let (looks, restarted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let wait = move |looks: &AtomicUsize, count: usize, patience: Duration| {
         let end = std::time::Instant::now() + patience;
         while looks.load(Ordering::Relaxed) < count && std::time::Instant::now() < end {
@@ -142,7 +142,7 @@ async fn restarted_with_a_death_at(second: i64, patience: Duration) -> Result<()
     };
     let fake = Fake::new(move |question, _| match path(question) {
         "GET /events" => {
-            wait(&looks, 1, Duration::from_secs(30));
+            wait(&restarted, 1, Duration::from_secs(30));
             let actor = json!({ "ID": "1", "Attributes": { "name": NAME, "exitCode": "143" } });
             let event = json!({ "Type": "container", "Action": "die", "Actor": actor,
                 "timeNano": second * 1_000_000_000 });
@@ -155,6 +155,7 @@ async fn restarted_with_a_death_at(second: i64, patience: Duration) -> Result<()
         }
         // A death that alarms is looked into.
         "POST /volumes/create" => {
+            restarted.fetch_add(1, Ordering::Relaxed);
             wait(&looks, 2, patience);
             let volume = json!({ "Name": "demo_code", "Driver": "local", "Mountpoint": "/", "Labels": {},
                 "Scope": "local", "Options": {} });

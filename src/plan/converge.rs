@@ -171,12 +171,16 @@ fn refuse_lost_ca(desired: &Desired, observed: &Observed) -> Result<()> {
 
 /// A port that another container of the engine holds, at the same address or at all of them; or that two services want.
 fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result<()> {
+    // The balancer takes the server's place, and has its port.
+    fn setting(service: &str) -> &str {
+        if service == BALANCER { PRIMARY } else { service }
+    }
     let wanted = || fates.iter().flat_map(|(r, _)| r.spec.ports.iter().map(move |p| (r.service.as_str(), p)));
     for (at, (service, port)) in wanted().enumerate() {
         let held = FoundPort { address: port.address, port: port.port, tcp: true };
         if let Some((other, _)) = wanted().skip(at + 1).find(|(_, p)| held.bars(p.address, p.port)) {
             return Err(Error::usage(format!("{service} and {other} would both be published on port {}", port.port))
-                .hint(format!("choose another with `{other}.publish` in pupperware.yaml")));
+                .hint(format!("choose another with `{}.publish` in pupperware.yaml", setting(other))));
         }
     }
     for (replica, fate) in fates {
@@ -188,7 +192,7 @@ fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result
                 return Err(Error::failed(format!("port {} is already taken by the container {holder}", port.port))
                     .hint(format!(
                         "choose another with `{}.publish` in pupperware.yaml, or `docker stop {holder}`",
-                        replica.service
+                        setting(&replica.service)
                     )));
             }
         }

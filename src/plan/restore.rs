@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::converge::reconcile;
 use super::{Action, Plan, code, lifecycle, unfinished};
 use crate::backup::Part;
-use crate::desired::{Desired, PRIMARY, compilers, labels};
+use crate::desired::{Desired, PRIMARY, addons, compilers, labels};
 use crate::error::{Error, Result};
 use crate::observed::{Container, Observed};
 
@@ -111,7 +111,9 @@ fn refuse_strange(desired: &Desired, what: &Restoration) -> Result<()> {
     let agent =
         |key: &str| key.strip_prefix("agent-").is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));
     let compiler = |key: &str| compilers::number_of(key).is_some();
-    let known = |key: &str| desired.volumes.contains_key(key) || key == "code" || agent(key) || compiler(key);
+    let known = |key: &str| {
+        desired.volumes.contains_key(key) || key == "code" || agent(key) || compiler(key) || addons::owns(key)
+    };
     match what.volumes.iter().find(|key| !known(key)) {
         None => Ok(()),
         Some(strange) => Err(Error::refused(format!(

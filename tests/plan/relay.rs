@@ -265,6 +265,13 @@ fn a_backup_has_the_requests_and_not_the_keys() {
         engine.check(&desired);
         assert_eq!(up(&desired, &engine), "nothing to do\n");
     }
+    // Where it is switched off, the requests are kept all the same.
+    let (without, _) = running("");
+    let mut engine = Engine::with_images(&without);
+    engine.lock();
+    engine.carry_out(&restore(&without, &engine.observed, &what).unwrap());
+    assert!(engine.observed.volumes.contains_key("demo_relay-data"));
+    assert_eq!(up(&without, &engine), "nothing to do\n");
 }
 
 #[test]

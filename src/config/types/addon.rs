@@ -1,4 +1,4 @@
-//! Services that a platform has only when they are asked for.
+//! Services that a platform can be without.
 
 use std::fmt;
 

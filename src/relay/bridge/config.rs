@@ -95,7 +95,7 @@ enum BackendName {
     Bolt,
     /// On whatever Puppet Enterprise's orchestrator knows.
     Orchestrator,
-    /// On the nodes that are listed, and no others: the platform's own agents.
+    /// On the nodes that are listed in `ssh.nodes`, and no others.
     Platform,
 }
 
