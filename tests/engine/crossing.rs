@@ -21,7 +21,7 @@ fn with_little_room(platform: &Platform) -> Run {
 /// Intent: wherever it fails, an upgrade leaves the old release serving, with every report and certificate of before. When
 /// nothing is in its way it ends well: agents go on with their certificates, and nothing is missing.
 #[test]
-#[ignore = "takes 20 minutes: three returns and an upgrade, with 10,000 reports"]
+#[ignore = "takes 16 minutes: three returns and an upgrade, with 10,000 reports"]
 fn a_platform_with_a_history_crosses_to_the_next_line() {
     let Some(_turn) = turn() else { return };
     let length = Length { agents: 5, reports: 10_000 };
