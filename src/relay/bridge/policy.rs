@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::relay::api::{Environment, NodeName, Run};
+use crate::relay::glob;
 
 /// What is allowed. Everything that is not said is allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,19 +39,7 @@ impl TryFrom<String> for Pattern {
 impl Pattern {
     /// True when the whole name fits.
     pub fn fits(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = name.strip_prefix(first) else { return false };
-        let mut parts: Vec<&str> = parts.collect();
-        let Some(last) = parts.pop() else { return rest.is_empty() };
-        // The first place is as good as any other: what follows has the more room.
-        for part in parts {
-            match rest.find(part) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
+        glob::fits(&self.0, name)
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::glob::Glob;
 use crate::error::{Error, Result};
 use crate::relay::api::{ConnectionName, TokenName};
+use crate::relay::glob::Glob;
 
 /// The file. A key that is not known is an error: a mistyped condition would match everything.
 #[derive(Debug, Clone, Deserialize)]

@@ -28,7 +28,8 @@ pub fn find(on: &Conditions, data: &Map<String, Value>) -> Option<Found> {
     let status = text("status").unwrap_or_default();
     let noop = data.get("noop").and_then(Value::as_bool).unwrap_or(false);
     let node = text("host")?;
-    let fits = |globs: &[super::glob::Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.fits(text));
+    let fits =
+        |globs: &[crate::relay::glob::Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.fits(text));
     if !fits(&on.nodes, node)
         || on.noop.is_some_and(|wanted| wanted != noop)
         || !(on.status.is_empty() || on.status.iter().any(|wanted| wanted.as_str() == status))

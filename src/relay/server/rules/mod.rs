@@ -4,7 +4,6 @@
 //! identifier, and none is left out. A rule that is new begins with what comes from now on.
 
 mod config;
-mod glob;
 mod matching;
 mod message;
 mod send;

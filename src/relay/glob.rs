@@ -1,4 +1,5 @@
-//! Patterns in which `*` stands for any characters and nothing else is special: resources are full of brackets.
+//! Patterns in which `*` stands for any characters and nothing else is special: names of nodes, and resources, which are
+//! full of brackets.
 
 use serde::Deserialize;
 
@@ -10,19 +11,25 @@ pub struct Glob(String);
 impl Glob {
     /// True when the whole text fits.
     pub fn fits(&self, text: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(first) else { return false };
-        let mut parts: Vec<&str> = parts.collect();
-        let Some(last) = parts.pop() else { return rest.is_empty() };
-        for part in parts {
-            match rest.find(part) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
+        fits(&self.0, text)
     }
+}
+
+/// True when the whole text fits the pattern.
+pub fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    // The first place is as good as any other: what follows has the more room.
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 #[cfg(test)]
