@@ -17,7 +17,7 @@ const SITE: &str = "notify { \"compiled-by:${server_facts['servername']}\": }\n"
 /// others, and takes all away again. Agents that loop meanwhile see no failure but of the requests that the killed
 /// compiler had; nothing is left of the compilers.
 #[test]
-#[ignore = "takes 20 minutes on a busy machine, and has not been seen to pass to its end: `make engine-all` runs it"]
+#[ignore = "takes 10 minutes: `make engine-all` runs it"]
 fn compilers_come_and_go_and_no_agent_notices() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
