@@ -45,6 +45,18 @@ mod tests {
         }
     }
 
+    /// By default a JVM asks a service's old address for 30 s after that has started again, and agents get no catalog.
+    #[test]
+    fn the_jvms_follow_a_service_to_its_new_address() {
+        for component in ["puppetserver", "puppetdb"] {
+            let files = files(component).unwrap();
+            let options = &files.iter().find(|f| f.path == "java.options").unwrap().content;
+            for (option, wanted) in [("-Dsun.net.inetaddr.ttl=", "1"), ("-Dsun.net.inetaddr.negative.ttl=", "0")] {
+                assert_eq!(options.lines().find_map(|l| l.strip_prefix(option)), Some(wanted), "{component}: {option}");
+            }
+        }
+    }
+
     #[test]
     fn every_component_has_a_dockerfile_and_its_scripts_can_run() {
         for component in crate::images::COMPONENTS {

@@ -33,9 +33,9 @@ pub trait Backend: Send + Sync {
         false
     }
 
-    /// Runs Puppet on these nodes, or on what the run's scope stands for when it names none, and comes back when all that it began have ended. Before a node is touched,
-    /// [`Floor::begin`] is asked; what became of it goes to [`Floor::end`]; when [`Floor::killed`] comes back, what runs
-    /// is stopped.
+    /// Runs Puppet on these nodes, or on what the run's scope stands for when it names none, and comes back when all that
+    /// it began have ended. Before a node is touched, [`Floor::begin`] is asked; what became of it goes to
+    /// [`Floor::end`]; when [`Floor::killed`] comes back, what runs is stopped.
     fn run<'a>(
         &'a self,
         job: &'a Job,
