@@ -34,6 +34,16 @@ fn a_network_that_somebody_else_made() {
     ");
 }
 
+/// The balancer has the server's port, and the setting of that.
+#[test]
+fn a_port_that_the_balancer_does_not_get_is_the_servers() {
+    let desired = platform("compilers: { balancer: always }");
+    let mut engine = Engine::with_images(&desired);
+    engine.observed.ports.push((held("0.0.0.0", 8140), "somebody".into()));
+    let refused = reconcile(&desired, &engine.observed).unwrap_err();
+    assert!(refused.hint.as_ref().is_some_and(|hint| hint.contains("`puppetserver.publish`")), "{refused:?}");
+}
+
 #[test]
 fn a_port_of_ours_is_not_refused() {
     let (desired, mut engine) = running("");
