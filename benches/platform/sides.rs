@@ -27,6 +27,7 @@ const CONFIGURATION: &str = "
 puppetserver: { publish: 'PORT', heap: 1g, memory: 1624m, jruby_instances: 1 }
 puppetdb: { heap: 512m, memory: 862m }
 postgres: { shared_buffers: 128m, memory: 512m }
+relay: { enabled: false }
 ";
 /// What a stock install of each component is.
 const PACKAGES: [(&str, &str); 4] = [
@@ -35,6 +36,8 @@ const PACKAGES: [(&str, &str); 4] = [
     ("puppetserver", "puppetserver puppet-terminus-puppetdb"),
     ("agent", "puppet-agent"),
 ];
+/// What a stock platform has nothing like. It is off, and not counted.
+const OURS_ALONE: [&str; 4] = ["balancer", "code", "puppetboard", "relay"];
 const MODULES: [&str; 4] = ["stdlib", "concat", "apache", "ntp"];
 /// What is asked for under load: a hundred resources from real modules.
 const HEAVY: &str = "node default {
@@ -80,8 +83,8 @@ impl Images {
         let list: Value =
             serde_json::from_str(&prepare(&["images", "list", "--channel", channel, "-o", "json"])).unwrap();
         prepare(&["--yes", "down", "--destroy-data", "ALL"]);
-        // A stock platform deploys no code either.
-        let ours = list["images"].as_array().unwrap().iter().filter(|i| i["component"] != "code");
+        let ours =
+            list["images"].as_array().unwrap().iter().filter(|i| !OURS_ALONE.contains(&word(&i["component"]).as_str()));
         let ours = ours.map(|i| (word(&i["component"]), word(&i["reference"]))).collect();
 
         let base = format!("BASE=pupperware/debian:{suite}");

@@ -57,6 +57,48 @@ mod tests {
         }
     }
 
+    /// A pattern that the JVM cannot read ends every start of Puppet Server. And what is left out of the optimising
+    /// compiler's work must not be what compiles a catalog: such code would not be inlined any more.
+    #[test]
+    fn the_optimising_compiler_is_told_what_to_leave_alone() {
+        let files = files("puppetserver").unwrap();
+        let file = |path: &str| &files.iter().find(|f| f.path == path).unwrap().content;
+        let named = "-XX:CompilerDirectivesFile=/usr/share/pupperware/compiler.json";
+        assert!(file("java.options").lines().any(|l| l == named));
+
+        let json: String = file("compiler.json").lines().filter(|l| !l.trim_start().starts_with("//")).collect();
+        let patterns: Vec<&str> = json.split('"').skip(1).step_by(2).collect();
+        assert!(patterns.len() > 20, "{patterns:?}");
+        for pattern in patterns {
+            let class = pattern.strip_suffix(".*").unwrap_or_else(|| panic!("{pattern}: all methods of classes"));
+            let prefix = class.strip_suffix('*').unwrap_or(class);
+            assert!(!prefix.contains(['*', '.']), "{pattern}: a star only at the end, slashes between packages");
+            for runs in [
+                "org/jruby/ir/interpreter/",
+                "org/jruby/ir/instructions/",
+                "org/jruby/ir/targets/indy/",
+                "org/jruby/runtime/callsite/",
+                "org/jruby/RubyString",
+                "java/lang/invoke/",
+                "clojure/lang/RT",
+            ] {
+                assert!(!runs.starts_with(prefix), "{pattern} is about {runs}");
+            }
+        }
+    }
+
+    /// A process for every look took a tenth of a core from each service that was waited for.
+    #[test]
+    fn waiting_starts_no_processes() {
+        for component in crate::images::COMPONENTS {
+            for script in files(component).unwrap().iter().filter(|f| f.path.starts_with("pupperware-ready")) {
+                let waits = script.content.contains("--wait");
+                assert_eq!(waits, script.content.contains("\nready "), "{component}: the base's own way of waiting");
+                assert!(!script.content.contains("sleep"), "{component}");
+            }
+        }
+    }
+
     #[test]
     fn every_component_has_a_dockerfile_and_its_scripts_can_run() {
         for component in crate::images::COMPONENTS {
