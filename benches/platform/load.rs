@@ -7,9 +7,9 @@ use crate::sides::{Images, Side, docker};
 /// How many agents ask at once.
 const CLIENTS: [usize; 4] = [1, 2, 4, 8];
 /// Requests of all clients together in one sample.
-const REQUESTS: usize = 48;
+const REQUESTS: usize = 16;
 /// Requests before anything is measured: what is asked for again and again has been compiled by then.
-const WARM_UP: usize = 120;
+const WARM_UP: usize = 40;
 
 /// Measures the sides one after the other within each round. Only one server runs at a time: they would share cores.
 pub fn compare(images: &Images, sides: &mut [&mut Side], rounds: usize, noise: &mut Noise) -> Vec<Comparison> {
