@@ -10,37 +10,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::platform::{Platform, docker, tell, turn};
 use crate::upgrade::{TO_STABLE, counts, list_releases};
 
 /// A registry that answers every question for a manifest with the same one, whatever digest was asked for.
 fn registry() -> u16 {
+    const KIND: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    let config = json!({
+        "mediaType": "application/vnd.docker.container.image.v1+json",
+        "size": 2,
+        "digest": format!("sha256:{}", "0".repeat(64)),
+    });
+    let image = json!({ "schemaVersion": 2, "mediaType": KIND, "config": config, "layers": [] }).to_string();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
+        for mut stream in listener.incoming().flatten() {
             let mut request = vec![0; 8192];
             let read = stream.read(&mut request).unwrap_or(0);
             let request = String::from_utf8_lossy(&request[..read]).into_owned();
-            let config = format!(
-                "{{\"mediaType\":\"application/vnd.docker.container.image.v1+json\",\"size\":2,\"digest\":\"sha256:{}\"}}",
-                "0".repeat(64)
-            );
-            let body = format!(
-                "{{\"schemaVersion\":2,\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+json\",\"config\":{config},\"layers\":[]}}"
-            );
             let (kind, body) = match request.contains("/manifests/") {
-                true => ("application/vnd.docker.distribution.manifest.v2+json", body),
-                false => ("application/json", "{}".to_owned()),
+                true => (KIND, image.as_str()),
+                false => ("application/json", "{}"),
             };
             let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nDocker-Distribution-Api-Version: registry/2.0\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 body.len()
             );
-            let body = if request.starts_with("HEAD") { "" } else { &body };
+            let body = if request.starts_with("HEAD") { "" } else { body };
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
         }
     });
