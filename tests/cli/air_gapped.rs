@@ -67,10 +67,11 @@ fn the_list_of_releases_comes_with_the_images_and_is_kept() {
 fn a_list_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let engine = Fake::empty().serve();
+    let over = LIST.replacen("schema_version: 1", "schema_version: 1\nexpires: 2020-01-01", 1);
     for (list, why) in [
         ("nonsense", "cannot be used"),
         ("schema_version: 2\n", "is of a newer pupperware"),
-        (&LIST.replacen("schema_version: 1", "schema_version: 1\nexpires: 2020-01-01", 1), "is good until 2020-01-01"),
+        (over.as_str(), "is good until 2020-01-01"),
     ] {
         archive(&folder.path().join("x.tar"), list, None);
         let refused = transcript(in_folder(&folder, &engine).args(["images", "load", "x.tar"]));

@@ -72,7 +72,7 @@ impl Fake {
             Some(body) => ("200 OK", body),
             None => ("404 Not Found", json!({ "message": format!("no such thing: {path}") })),
         };
-        let body = body.to_string();
+        let body = format!("{body}\n");
         let length = body.len();
         write!(
             stream,

@@ -69,7 +69,7 @@ fn a_list_behind_https_is_used_when_server_and_list_are_trusted() {
     let (by_hash, by_key) = (["--manifest-sha256", hash.as_str()], ["--manifest-key", KEY.trim()]);
     // Nothing tells that it is genuine: it is not even asked for.
     says(&listed(true, &url, &[]), &["exit code: 2", "nothing tells that what comes from there is genuine"]);
-    for known in [&by_hash[..], &by_key, &[by_hash, by_key].concat()] {
+    for known in [&by_hash[..], &by_key[..], &[by_hash, by_key].concat()[..]] {
         says(&listed(true, &url, known), &["exit code: 0", "8.0.9"]);
         let strange = listed(false, &url, known);
         says(&strange, &["exit code: 1", "cannot fetch https://localhost:"]);
