@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use semver::Version;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::types::{AgeRecipient, ProjectName, Setting};
 use crate::error::{Error, Result};
+use crate::release::Release;
 
 /// Format of archives.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -20,6 +21,10 @@ pub struct Manifest {
     pub project: String,
     /// Release that it ran.
     pub release: Version,
+    /// That release, as a platform is made of it: no list has to know it. Nothing in archives of older programs, and where a
+    /// newer one has described it in words that this one does not know.
+    #[serde(default, deserialize_with = "in_our_words", skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Release>,
     /// Channel that its user had named, if any.
     pub channel: Option<String>,
     /// Version of the program that wrote it.
@@ -37,6 +42,11 @@ pub struct Manifest {
     pub members: Vec<Member>,
     /// What of the platform is not in it.
     pub left_out: Vec<LeftOut>,
+}
+
+fn in_our_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Release>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// What every format of a manifest has.
@@ -202,5 +212,19 @@ mod tests {
         let refused = Manifest::read(br#"{"schema_version":2,"of":"something"}"#).unwrap_err();
         assert_eq!(refused.kind, crate::error::Kind::Refused);
         assert_eq!(Manifest::read(b"{}").unwrap_err().kind, crate::error::Kind::Failed);
+    }
+
+    #[test]
+    fn a_release_in_words_of_a_newer_program_is_none() {
+        let manifest = |definition: &str| {
+            let text = format!(
+                r#"{{"schema_version":1,"project":"demo","release":"8.0.7","definition":{definition},"channel":null,
+                "program":"0.1.0","started_at":"","finished_at":"","packages":{{}},"members":[],"left_out":[]}}"#
+            );
+            Manifest::read(text.as_bytes()).unwrap().definition
+        };
+        let known = manifest(r#"{"version":"8.0.7","date":"2026-11-27","components":{}}"#);
+        assert_eq!(known.unwrap().version, Version::new(8, 0, 7));
+        assert_eq!(manifest(r#"{"version":"8.0.7","date":"2026-11-27","components":{},"moon":1}"#), None);
     }
 }

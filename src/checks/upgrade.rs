@@ -30,6 +30,8 @@ pub struct Outlook {
     pub too_old: Vec<AgentVersion>,
     /// Whether the database is copied.
     pub copies: bool,
+    /// Whether compilers serve throughout.
+    pub rolls: bool,
     /// How long the last backup took to write.
     pub backup_seconds: Option<u64>,
     /// How long the slowest service took to start last.
@@ -85,6 +87,7 @@ pub async fn before_upgrade(
         database_bytes: Some(database_bytes),
         too_old,
         copies,
+        rolls: !copies && to.compilers().count() > 0,
         backup_seconds: took("write_backup", ""),
         // Started side by side the last time, as a rule: the longest of them counts.
         start_seconds: starts.into_iter().flatten().max(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::release::ReleaseArgs;
+use super::release::{ManifestArgs, ReleaseArgs};
 use crate::report::output::Output;
 
 /// Build, fetch and move the component images.
@@ -68,11 +68,17 @@ pub struct ImagesSaveArgs {
 }
 
 /// Read images from a file.
+///
+/// The list of releases in it, if there is one, is kept in the file that the configuration names as the manifest, else in
+/// releases.yaml beside the configuration. Where a hash or a key is named, it must be of that.
 #[derive(Debug, Clone, Args)]
 pub struct ImagesLoadArgs {
     /// The file to read.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// What a list of releases in it is known by.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
     /// How to print the result.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Output,

@@ -161,6 +161,9 @@ fn same_release(command: &str, release: &Version, observed: &Observed) -> Result
     }
 }
 
+/// How long an engine that went away is waited for before what failed with it is undone.
+const ENGINE_SECONDS: u32 = 60;
+
 /// What plans that are carried out under one lock share.
 struct UnderLock<'a> {
     context: &'a Context,
@@ -184,9 +187,31 @@ impl UnderLock<'_> {
         execute::execute(run, plan, journal, command, cancel).await
     }
 
+    /// An engine that restarts is away for a moment, and what failed because of that can be undone when it answers again.
+    async fn engine_is_back(&self, error: &Error, cancel: &Cancel) {
+        let back = async {
+            for attempt in 0..ENGINE_SECONDS {
+                if self.change.engine.info().await.is_ok() {
+                    return;
+                }
+                if attempt == 0 {
+                    self.context.report.warn(format!("{error}; waiting for it, for {ENGINE_SECONDS} s at most"));
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = back => {}
+            () = cancel.insisted() => {}
+        }
+    }
+
     /// Undoes what failed, where there is something to undo; the error that the command ends with.
     async fn undo(&self, error: Error, cancel: &Cancel, undo: impl Fn(&Observed) -> Result<Option<Plan>>) -> Error {
         let context = self.context;
+        if error.kind == Kind::Engine {
+            self.engine_is_back(&error, cancel).await;
+        }
         let undone = async {
             let references = context.references()?;
             let observed = observed::snapshot(self.change.engine, context.project(), &references).await?;

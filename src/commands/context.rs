@@ -10,7 +10,7 @@ use crate::cli::release::{ManifestArgs, ReleaseArgs};
 use crate::config::Config;
 use crate::config::model::{Agents, Compilers};
 use crate::config::sizing::{self, Machine, Sizing};
-use crate::config::types::SigningKey;
+use crate::config::types::{Place, SigningKey};
 use crate::desired::{self, Desired};
 use crate::engine::connect::{self, Choice, Endpoint};
 use crate::engine::{Engine, EngineInfo};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::images::{self, Debian, DesiredImage};
 use crate::observed::{self, Observed};
 use crate::plan;
-use crate::release::source::Trust;
+use crate::release::source::{Listed, Trust};
 use crate::release::{self, Lineage, Manifest, Release};
 use crate::report::{Report, terminal};
 use crate::settings::{self, Given, Origin, Overrides, Restored, Settings, Sourced};
@@ -36,7 +36,9 @@ pub struct Context {
     choice: Choice,
     working_dir: PathBuf,
     /// The manifest that the settings name, once it was fetched.
-    listed: OnceLock<Manifest>,
+    listed: OnceLock<Listed>,
+    /// The release that a backup is of, as that describes it.
+    archived: OnceLock<Release>,
 }
 
 /// What is known before anything is sized: a machine that is too small for a platform can still build its images.
@@ -106,7 +108,6 @@ impl Context {
                 None => report.warn(format!("{}: {}", warning.path, warning.message)),
             }
         }
-        let listed = OnceLock::new();
         Ok(Context {
             report: report.clone(),
             settings,
@@ -114,7 +115,8 @@ impl Context {
             scale: extra.scale,
             choice: choice(global),
             working_dir,
-            listed,
+            listed: OnceLock::new(),
+            archived: OnceLock::new(),
         })
     }
 
@@ -174,31 +176,51 @@ impl Context {
     pub fn fetch_manifest(&self) -> Result<()> {
         let releases = &self.settings.config.releases;
         let (Some(place), None) = (&releases.manifest, self.listed.get()) else { return Ok(()) };
-        // What a flag names is relative to where it is typed.
-        let folder = match self.settings.origins.of("releases.manifest") {
-            Origin::Outside(_) => &self.working_dir,
-            _ => self.folder(),
-        };
-        let trust = Trust {
-            sha256: releases.sha256.as_ref().map(|sum| sum.as_str().to_owned()),
-            key: releases.public_key.as_ref().map(SigningKey::key),
-        };
-        let manifest = release::source::load(&place.below(folder), &trust, jiff::Zoned::now().date())?;
+        let manifest = release::source::load(&self.below(place), &self.trust(), jiff::Zoned::now().date())?;
         let _ = self.listed.set(manifest);
         Ok(())
     }
 
-    /// The releases that are known: those of the manifest, and those of the platform.
+    /// What a manifest is known by, as the settings say.
+    pub fn trust(&self) -> Trust {
+        let releases = &self.settings.config.releases;
+        Trust {
+            sha256: releases.sha256.as_ref().map(|sum| sum.as_str().to_owned()),
+            key: releases.public_key.as_ref().map(SigningKey::key),
+        }
+    }
+
+    /// Where the manifest is that the settings name. What a flag names is relative to where it is typed.
+    pub fn below(&self, place: &Place) -> Place {
+        let folder = match self.settings.origins.of("releases.manifest") {
+            Origin::Outside(_) => &self.working_dir,
+            _ => self.folder(),
+        };
+        place.below(folder)
+    }
+
+    /// The manifest that the settings name, as it is written, once it was fetched.
+    pub fn listed(&self) -> Option<&Listed> {
+        self.listed.get()
+    }
+
+    /// Knows a release from now on as a backup describes it.
+    pub fn learn(&self, release: &Release) {
+        let _ = self.archived.set(release.clone());
+    }
+
+    /// The releases that are known: those of the manifest, of a backup, and of the platform.
     ///
     /// # Errors
     /// The manifest's.
     pub fn manifest(&self, observed: &Observed) -> Result<Manifest> {
         let listed = match self.listed.get() {
-            Some(manifest) => manifest.clone(),
+            Some(listed) => listed.manifest.clone(),
             None => Manifest::embedded()?,
         };
         let record = observed.record.as_ref();
         let own = [
+            self.archived.get(),
             record.and_then(|r| r.upgraded.as_ref()).map(|u| &u.from),
             record.and_then(|r| r.upgrading.as_ref()).and_then(|u| u.definition.as_ref()),
             record.and_then(|r| r.lock.as_ref()).map(|l| &l.release),

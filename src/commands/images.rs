@@ -1,5 +1,8 @@
 //! `pupperware images`: the component images of a release: build, pull, list, save to and load from one archive.
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use super::change::{self, Change, Outcome};
@@ -8,11 +11,15 @@ use crate::cli::change::ChangeArgs;
 use crate::cli::global::GlobalArgs;
 use crate::cli::images::{ImagesArgs, ImagesCommand, ImagesLoadArgs, ImagesSaveArgs, SelectionArgs};
 use crate::config::sizing::show_size;
+use crate::config::types::Place;
 use crate::desired::addons;
 use crate::error::{Error, Result};
+use crate::images::carried::{self, Carried};
 use crate::images::{self, DesiredImage, Source};
 use crate::journal::lock;
 use crate::plan;
+use crate::release::Manifest;
+use crate::release::source::{self, Listed};
 use crate::report::output::{Document, Output, Tabular, print_data};
 use crate::report::table::{Cell, Table, Tone};
 use crate::report::{Report, terminal};
@@ -162,15 +169,32 @@ async fn save(global: &GlobalArgs, args: &ImagesSaveArgs, report: &Report) -> Re
     let anchor = lock::anchor_image();
     let mut references: Vec<&str> = wanted.iter().map(|i| i.reference.as_str()).collect();
     references.push(&anchor);
-    context.report.note(format!("saving {} images to {}", references.len(), args.file.display()));
-    let size = supply.engine.save_images(&references, &args.file).await?;
+    let list = list_to_carry(&context, &supply)?;
+    let with = if list.is_empty() { "" } else { ", and the list of releases," };
+    context.report.note(format!("saving {} images{with} to {}", references.len(), args.file.display()));
+    let size = supply.engine.save_images(&references, &list, &args.file).await?;
     terminal::out(&format!("{}: {}\n", args.file.display(), show_size(size >> 20 << 20)))?;
     Ok(0)
 }
 
+/// The list that tells of the release: the one that the settings name, as it is written; else one of our own where the
+/// program at the other end would not know the release.
+fn list_to_carry(context: &Context, supply: &Supply) -> Result<Vec<u8>> {
+    if let Some(listed) = context.listed() {
+        return carried::before_listed(listed);
+    }
+    let known = Manifest::embedded()?;
+    match known.exactly(&supply.release.version) {
+        Ok(release) if *release == supply.release => Ok(vec![]),
+        _ => carried::before(&known.with(&supply.release).text()?, None),
+    }
+}
+
 async fn load(global: &GlobalArgs, args: &ImagesLoadArgs, report: &Report) -> Result<u8> {
-    let context = Context::new(global, &Extra::default(), report)?;
+    let extra = Extra { manifest: Some(&args.manifest), ..Extra::default() };
+    let context = Context::new(global, &extra, report)?;
     let engine = context.engine()?;
+    let list = List::of(&context, &args.file)?;
     let mut loaded = Vec::new();
     engine
         .load_images(&args.file, &mut |line| {
@@ -187,13 +211,71 @@ async fn load(global: &GlobalArgs, args: &ImagesLoadArgs, report: &Report) -> Re
         return Err(Error::failed(format!("{} holds no images", args.file.display()))
             .hint("make such an archive with `pupperware images save FILE`"));
     }
-    print_data(args.output, &Document::new(Loaded { loaded }))?;
+    let releases = list.map(|list| list.keep(&context)).transpose()?;
+    print_data(args.output, &Document::new(Loaded { loaded, releases }))?;
     Ok(0)
+}
+
+/// A list of releases that came with images, genuine as far as the settings tell, and where it is kept.
+struct List {
+    listed: Listed,
+    path: PathBuf,
+}
+
+impl List {
+    /// Looks at it before anything is loaded.
+    fn of(context: &Context, archive: &Path) -> Result<Option<Self>> {
+        let Some(Carried { text, signature }) = carried::of(archive)? else { return Ok(None) };
+        let trust = context.trust();
+        let name = format!("the list of releases in {}", archive.display());
+        let listed = source::check(&name, text, signature, &trust, jiff::Zoned::now().date())?;
+        let path = match context.settings.config.releases.manifest.as_ref().map(|place| context.below(place)) {
+            Some(Place::File(path)) => path,
+            _ => context.folder().join("releases.yaml"),
+        };
+        let other = std::fs::read_to_string(&path).is_ok_and(|there| there != listed.text);
+        if other && trust.sha256.is_none() && trust.key.is_none() {
+            return Err(Error::refused(format!("{} is there, and {name} is another", path.display())).hint(
+                "move it away, or tell by `--manifest-sha256` or `--manifest-key` that the one in the archive is genuine",
+            ));
+        }
+        Ok(Some(List { listed, path }))
+    }
+
+    /// Writes it beside the configuration, and tells how it is used.
+    fn keep(self, context: &Context) -> Result<String> {
+        let path = self.path.display().to_string();
+        write(&self.path, &self.listed.text)?;
+        if let (Some(signature), Place::File(beside)) =
+            (&self.listed.signature, source::signature_of(&Place::File(self.path.clone())))
+        {
+            write(&beside, signature)?;
+        }
+        if context.settings.config.releases.manifest.is_none() {
+            let sum = source::hash(self.listed.text.as_bytes());
+            context.report.note(format!(
+                "the list of releases is kept in {path}; name it in pupperware.yaml: `releases: {{ manifest: {path}, sha256: {sum} }}`"
+            ));
+        }
+        Ok(path)
+    }
+}
+
+/// Replaces a file by one that is whole.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let cannot = |e: std::io::Error| Error::failed(format!("cannot write {}", path.display())).because(e);
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
+    file.write_all(text.as_bytes()).map_err(cannot)?;
+    file.persist(path).map_err(|e| cannot(e.error))?;
+    Ok(())
 }
 
 #[derive(Debug, Serialize)]
 struct Loaded {
     loaded: Vec<String>,
+    /// Where the list of releases is kept that came with them.
+    releases: Option<String>,
 }
 
 impl Tabular for Loaded {

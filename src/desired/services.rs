@@ -211,11 +211,14 @@ impl Context<'_> {
         };
         let network_keys: Vec<String> = service.networks.keys().cloned().collect();
         let config_volume = service.pupperware.config_volume.clone();
+        // A compiler trusts the balancer's, and has to learn another one.
+        let balancer = compilers::balancer_certname(&project);
+        let certname = if name == COMPILER { &balancer } else { &service.hostname };
         let hash = hash::of(&Identity {
             spec: &spec,
             networks: network_keys.iter().filter_map(|k| self.networks.get(k)).collect(),
             files: config_volume.as_ref().and_then(|k| self.files.get(k)),
-            certificate: self.credentials.certificate(&service.hostname),
+            certificate: self.credentials.certificate(certname),
         });
         let release = self.release.version.to_string();
         labels::finish(&mut spec.labels, &hash, &release, self.sizing.machine, self.origin);

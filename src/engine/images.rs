@@ -99,16 +99,18 @@ impl Engine {
         }
     }
 
-    /// Writes images into one archive, replacing the file only when all is written. Returns its size in bytes.
+    /// Writes images into one archive, replacing the file only when all is written. `before` are entries that it begins with.
+    /// Returns its size in bytes.
     ///
     /// # Errors
     /// An image is missing, or the file cannot be written.
-    pub async fn save_images(&self, references: &[&str], to: &Path) -> Result<u64, EngineError> {
+    pub async fn save_images(&self, references: &[&str], before: &[u8], to: &Path) -> Result<u64, EngineError> {
         let folder = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let temporary = tempfile::NamedTempFile::new_in(folder).map_err(|e| file_error(folder, &e))?;
         let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(|e| file_error(to, &e))?);
         let mut stream = self.slow.export_images(references);
-        let mut size = 0;
+        file.write_all(before).await.map_err(|e| file_error(to, &e))?;
+        let mut size = before.len() as u64;
         while let Some(chunk) = stream.next().await {
             let chunk = chunk?;
             size += chunk.len() as u64;

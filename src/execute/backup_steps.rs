@@ -98,8 +98,8 @@ async fn fill(context: &Context, id: usize, source: &Source, writer: &mut Writer
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         project: context.project.clone(),
-        // Of what is in it, which an upgrade, or the way back from one, is about to leave.
-        release: context.before.clone().unwrap_or_else(|| context.release.clone()),
+        release: source.release.version.clone(),
+        definition: Some(source.release.clone()),
         channel: source.channel.clone(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         started_at,

@@ -155,6 +155,26 @@ pub(super) async fn balance(context: &Context, balancer: &str, members: &[String
     run(&context.engine, &request, "the balancer does not take the list of compilers").await.map(|_| ())
 }
 
+/// Lets requests wait, and those under way end. Where that does not work, some may fail that would have waited: no reason to
+/// leave what was begun half done.
+pub(super) async fn hold(context: &Context, balancer: &str, seconds: u32) -> Result<()> {
+    let command = [BALANCE, "hold", &seconds.to_string()].map(String::from).to_vec();
+    let request = ExecRequest { container: balancer.into(), command, ..ExecRequest::default() };
+    let output = context.engine.exec(&request, &mut |_| {}).await?;
+    match output.code {
+        0 => {}
+        LEFT => {
+            let left = output.stdout.trim();
+            context.report.warn(format!("within {seconds} s, not all requests came to their end: {left}"));
+        }
+        code => context.report.warn(format!(
+            "the balancer does not let requests wait (exit code {code}), so some may fail while PuppetDB restarts: {}",
+            output.stderr.lines().next().unwrap_or_default()
+        )),
+    }
+    Ok(())
+}
+
 /// Lets a compiler finish what it has. What is not over in time ends with it.
 pub(super) async fn drain(context: &Context, balancer: &str, certname: &str, seconds: u32) -> Result<()> {
     let command = [BALANCE, "drain", certname, &seconds.to_string()].map(String::from).to_vec();

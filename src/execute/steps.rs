@@ -95,6 +95,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             return compiler_steps::enrol(context, primary, certnames, task, request).await;
         }
         Action::Balance { balancer, members } => compiler_steps::balance(context, balancer, members).await?,
+        Action::HoldRequests { balancer, seconds } => compiler_steps::hold(context, balancer, *seconds).await?,
         Action::DrainCompiler { balancer, certname, seconds } => {
             compiler_steps::drain(context, balancer, certname, *seconds).await?;
         }

@@ -3,6 +3,7 @@
 //! What is built when is decided by `plan`; the calls themselves are in `engine`.
 
 pub mod base;
+pub mod carried;
 pub mod context;
 
 use std::collections::BTreeMap;

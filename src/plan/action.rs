@@ -310,12 +310,19 @@ pub enum Action {
         /// What `pupperware-provision` is asked for in it.
         request: String,
     },
-    /// Tell the balancer that exactly these compilers take requests.
+    /// Tell the balancer that exactly these compilers take requests, those among them that wait.
     Balance {
         /// The balancer's container.
         balancer: String,
         /// Certnames.
         members: Vec<String>,
+    },
+    /// Let requests of agents wait at the balancer, until it is told where they go, and those under way end.
+    HoldRequests {
+        /// The balancer's container.
+        balancer: String,
+        /// How long they wait; afterwards they go on nevertheless. Those under way may take as long, too.
+        seconds: u32,
     },
     /// Let a compiler finish what it has, and give it nothing new.
     DrainCompiler {

@@ -11,6 +11,7 @@ use crate::desired::{Desired, compilers, labels};
 use crate::engine::spec::ContainerSpec;
 use crate::error::{Error, Result};
 use crate::observed::{self, Container, Observed};
+use crate::release::Release;
 
 /// Volumes that are not copied, and why.
 const NOT_COPIED: [(&str, Option<&str>); 6] = [
@@ -43,6 +44,8 @@ pub struct Order {
 pub struct Source {
     /// The file to write.
     pub file: String,
+    /// What runs: an upgrade, or the way back from one, is about to leave it.
+    pub release: Release,
     /// Channel that the user named, if any.
     pub channel: Option<String>,
     /// Keys of the volumes.
@@ -153,6 +156,7 @@ pub(super) fn source(desired: &Desired, observed: &Observed, order: &Order) -> R
     let of_services = observed.services().filter(|(_, c)| c.running());
     Ok(Source {
         file: order.file.clone(),
+        release: desired.definition.clone(),
         channel: observed.record.as_ref().and_then(|r| r.channel.clone()),
         volumes: mounts.into_iter().map(|(key, _)| key).collect(),
         task,

@@ -80,7 +80,7 @@ fn subject(action: &Action) -> String {
         | Action::PlaceToken { certname, .. } => certname.clone(),
         Action::PushCrl { copy, .. } | Action::VerifyRefusal { copy, .. } => copy.container.clone(),
         Action::FlushEnvironments { server, .. } => server.clone(),
-        Action::Balance { balancer, .. } => balancer.clone(),
+        Action::Balance { balancer, .. } | Action::HoldRequests { balancer, .. } => balancer.clone(),
         Action::DrainCompiler { certname, .. } => certname.clone(),
         Action::RecordRotation { secret, .. } | Action::RenewSecret { secret, .. } => secret.clone(),
         Action::SetPassword { postgres } | Action::VerifyInventory { postgres, .. } => postgres.clone(),

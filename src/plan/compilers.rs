@@ -9,6 +9,7 @@ use super::builder::Builder;
 use super::fate::Fate;
 use super::images::{image_step, images_needed};
 use super::issue::{scoped, task};
+use super::rolling::{self, Rolling};
 use crate::desired::{BALANCER, COMPILER, Desired, PRIMARY, Replica, compilers, labels};
 use crate::engine::spec::ContainerSpec;
 use crate::observed::{Container, Observed};
@@ -106,70 +107,75 @@ fn enrol(
     Some(plan.add(Action::EnrolCompilers { primary, certnames, task, request }, cause, needs))
 }
 
-/// True when compilers can go one after the other: there is a balancer that goes on, and a CA to ask.
-pub(super) fn one_by_one(desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)]) -> bool {
-    let goes_on = |service: &str| {
-        fates.iter().any(|(r, fate)| r.service == service && matches!(fate, Fate::Keep | Fate::Wait(_)))
-    };
-    let networks = desired.networks.values().all(|n| {
-        let found = observed.networks.get(&n.name);
-        found.is_some_and(|f| f.labels.get(labels::SPEC_HASH) == n.labels.get(labels::SPEC_HASH))
-    });
-    goes_on(BALANCER) && goes_on(PRIMARY) && networks
-}
-
-/// Compilers trust exactly one certificate of a balancer: where that is issued anew, they have to learn it.
+/// Compilers trust exactly one certificate of a balancer: where that is issued anew, they have to learn it. True where it may
+/// be: no compiler is known to the other side then. `anew` says that whatever has other names now is issued anew; those that
+/// the balancer's names concern are made anew themselves.
 pub(super) fn restart_where_balancer_is_new(
     desired: &Desired,
     observed: &Observed,
     again: &[String],
+    anew: bool,
     fates: &mut [(&Replica, Fate)],
-) {
-    let Some(balancer) = desired.balancer() else { return };
+) -> bool {
+    let Some(balancer) = desired.balancer() else { return false };
     let gone = !observed.volumes.contains_key(&labels::scoped(&desired.project, compilers::BALANCER_VOLUME));
-    if !gone && !again.contains(&balancer.certname) {
-        return;
-    }
-    for (replica, fate) in fates.iter_mut().filter(|(r, _)| r.service == COMPILER) {
-        if matches!(fate, Fate::Keep | Fate::Wait(_)) {
-            *fate = Fate::Restart(format!("{} gets another balancer to trust", replica.certname));
+    if gone || again.contains(&balancer.certname) {
+        for (replica, fate) in fates.iter_mut().filter(|(r, _)| r.service == COMPILER) {
+            if matches!(fate, Fate::Keep | Fate::Wait(_)) {
+                *fate = Fate::Restart(format!("{} gets another balancer to trust", replica.certname));
+            }
         }
+        return true;
     }
+    anew && fates.iter().any(|(r, fate)| r.service == BALANCER && matches!(fate, Fate::Recreate(_)))
 }
 
 /// Steps that bring all compilers up and into the balancer. `stopped` were stopped in the plan already.
-pub(super) fn bring_up(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)]) {
+pub(super) fn bring_up(
+    plan: &mut Builder,
+    desired: &Desired,
+    observed: &Observed,
+    fates: &[(&Replica, Fate)],
+    rolling: Rolling,
+) {
     let Some(balancer) = desired.balancer().map(|b| b.spec.name.clone()) else { return };
-    let rolling = one_by_one(desired, observed, fates);
-    let of = |wanted: fn(&Fate) -> bool| -> Vec<(&Replica, &Fate)> {
-        let compilers = fates.iter().filter(|(r, fate)| r.service == COMPILER && wanted(fate));
-        compilers.map(|(r, fate)| (*r, fate)).collect()
-    };
-    for (replica, fate) in of(|f| matches!(f, Fate::Wait(_))) {
-        let Fate::Wait(cause) = fate else { continue };
-        wait(plan, replica, cause, vec![]);
+    let (mut away, mut turns) = (vec![], vec![]);
+    for (replica, fate) in fates.iter().filter(|(r, _)| r.service == COMPILER) {
+        let alive = observed.containers.get(&replica.spec.name).is_some_and(Container::alive);
+        match fate {
+            Fate::Keep => {}
+            Fate::Wait(cause) => {
+                wait(plan, replica, cause, vec![]);
+            }
+            Fate::Recreate(_) | Fate::Restart(_) if rolling.compilers && alive => turns.push((*replica, fate)),
+            Fate::Restart(cause) => {
+                if plan.find("stop_container", &replica.spec.name).is_none() {
+                    let needs = cut_off(plan, desired);
+                    stop(plan, replica, cause, needs);
+                }
+                away.push((*replica, fate));
+            }
+            Fate::Create(_) | Fate::Start(_) | Fate::Recreate(_) => away.push((*replica, fate)),
+        }
     }
     // Those that do not serve now, at once.
-    let mut away = of(|f| matches!(f, Fate::Create(_) | Fate::Start(_)));
-    let mut turns = of(|f| matches!(f, Fate::Recreate(_) | Fate::Restart(_)));
-    if !rolling {
-        for (replica, fate) in &turns {
-            if let (Fate::Restart(cause), None) = (fate, plan.find("stop_container", &replica.spec.name)) {
-                stop(plan, replica, cause, vec![]);
-            }
-        }
-        away.append(&mut turns);
-    }
     start_all(plan, desired, observed, &away);
-    // The others one after the other, each after those that can stand in for it.
+    // The others one after the other, each after those that can stand in for it, and when there is all that it needs.
+    let mut around = rolling::waits(plan, desired, &[BALANCER, PRIMARY]);
+    around.extend(plan.find("hold_requests", &balancer).and_then(|_| plan.find("balance", &balancer)));
+    if !turns.is_empty() {
+        images_needed(plan, desired, observed, &[], true);
+        around.extend(["provision", "puppetserver"].iter().filter_map(|component| image_step(plan, component)));
+    }
     let mut before: Vec<usize> = compiler_waits(plan, desired);
     for (replica, fate) in turns {
         let (Fate::Recreate(cause) | Fate::Restart(cause)) = fate else { continue };
         if !before.is_empty() {
-            let joined = balance(plan, desired, &balancer, "those that serve stand in", before.clone());
-            before = vec![joined];
+            let needs = [before, around.clone()].concat();
+            before = vec![balance(plan, desired, &balancer, "those that serve stand in", needs)];
         }
-        let drained = drain(plan, &balancer, &replica.certname, cause, before.clone());
+        let needs = [before, around.clone()].concat();
+        let drained = drain(plan, &balancer, &replica.certname, cause, needs);
         let stopped = stop(plan, replica, cause, vec![drained]);
         if matches!(fate, Fate::Recreate(_)) {
             let action =
@@ -179,6 +185,13 @@ pub(super) fn bring_up(plan: &mut Builder, desired: &Desired, observed: &Observe
         start_all(plan, desired, observed, &[(replica, fate)]);
         before = plan.find("wait_ready", &replica.spec.name).into_iter().collect();
     }
+}
+
+/// The step after which no agent gets to a compiler that is to stop undrained: where who sends them there stops, too.
+pub(super) fn cut_off(plan: &Builder, desired: &Desired) -> Vec<usize> {
+    let others = [BALANCER, PRIMARY].map(|service| labels::container_name(&desired.project, service, 1));
+    let mut stopped = others.iter().filter_map(|other| plan.find("stop_container", other));
+    stopped.next().into_iter().collect()
 }
 
 /// Steps that make these ready, side by side.
@@ -229,6 +242,7 @@ pub(super) fn settle(plan: &mut Builder, desired: &Desired) {
     let mut needs = compiler_waits(plan, desired);
     needs.extend(plan.find("wait_ready", &balancer));
     needs.extend(plan.all("drain_compiler"));
+    needs.extend(plan.all("balance"));
     balance(plan, desired, &balancer, "these serve", needs);
 }
 
@@ -249,11 +263,17 @@ fn drain(plan: &mut Builder, balancer: &str, certname: &str, cause: &str, mut ne
 }
 
 /// The step that lets a compiler that goes for good finish; nothing where no balancer runs that knows it.
-pub(super) fn leave(plan: &mut Builder, observed: &Observed, container: &Container, cause: &str) -> Option<usize> {
+pub(super) fn leave(
+    plan: &mut Builder,
+    observed: &Observed,
+    container: &Container,
+    cause: &str,
+    needs: Vec<usize>,
+) -> Option<usize> {
     let balancer = running_balancer(observed)?;
     let certname = container.label(labels::CERTNAME).to_owned();
     (container.label(labels::SERVICE) == COMPILER && container.running())
-        .then(|| drain(plan, &balancer, &certname, cause, vec![]))
+        .then(|| drain(plan, &balancer, &certname, cause, needs))
 }
 
 /// The balancer's container, when it runs.

@@ -6,11 +6,12 @@ use super::builder::Builder;
 use super::fate::{Fate, fate};
 use super::images::{get_image, image_step, images_needed};
 use super::issue::{self, Issue, Issued, credentials};
-use super::{Action, Plan, Running, ca, code, compilers, lifecycle, retire, rotate};
+use super::rolling::{self, Rolling};
+use super::{Action, Plan, Running, ca, clear, code, compilers, lifecycle, retire, rotate};
 use crate::desired::{BALANCER, COMPILER, CrlCopy, Desired, PRIMARY, Replica, labels};
 use crate::engine::found::FoundPort;
 use crate::error::{Error, Result};
-use crate::observed::{Container, Observed};
+use crate::observed::Observed;
 
 /// The plan that makes `observed` into `desired`. Empty when they agree and the platform is proved.
 ///
@@ -59,7 +60,9 @@ fn converge(desired: &Desired, observed: &Observed, again: &[String], scale: Opt
     if rotation.is_some() {
         rotate::restart_clients(&mut fates);
     }
-    compilers::restart_where_balancer_is_new(desired, observed, again, &mut fates);
+    let anew = matches!(issue, Some(Issue::All { .. }));
+    let stranger = compilers::restart_where_balancer_is_new(desired, observed, again, anew, &mut fates);
+    let rolling = Rolling::of(desired, observed, anew || rotation.is_some(), stranger);
     refuse_taken_ports(observed, &fates)?;
     refuse_other_networks(desired, observed)?;
 
@@ -72,7 +75,7 @@ fn converge(desired: &Desired, observed: &Observed, again: &[String], scale: Opt
     lifecycle::remove_tasks(&mut plan, observed);
     let there = issue.is_none() && rotation.is_none() && code::reachable(desired, observed);
     let early = there.then(|| deployment(&mut plan, desired, observed)).flatten();
-    clear(&mut plan, desired, observed, &fates, early);
+    clear::clear(&mut plan, desired, observed, &fates, early, rolling);
     images_needed(&mut plan, desired, observed, &fates, issue.is_some() || rotation.is_some());
     let due = desired.control_repo.as_ref().and_then(|repo| Some((repo, code::due(desired, observed)?)));
     if due.is_some() {
@@ -80,25 +83,28 @@ fn converge(desired: &Desired, observed: &Observed, again: &[String], scale: Opt
     }
     foundation(&mut plan, desired, observed);
     // Everybody starts anew where all is issued, and reads the new value then.
-    let all = matches!(issue, Some(Issue::All { .. }));
-    let server = rotate::server_that_stays(&fates).filter(|_| !all);
+    let server = rotate::server_that_stays(&fates).filter(|_| !anew);
     let renewed = rotation.map(|secret| rotate::renew(&mut plan, desired, secret, server, vec![]));
-    let anew = issue.is_some();
+    let issues = issue.is_some();
     let issued = match issue {
         Some(issue) => Some(credentials(&mut plan, desired, observed, &fates, &issue, renewed)),
         None => renewed.map(|step| Issued { step, stopped: BTreeMap::new(), first: false }),
     };
     // What is issued anew may revoke what it takes the place of, and is done when everybody knows.
-    let revokes = all && issued.as_ref().is_some_and(|i| !i.first);
-    if let Some(Issued { step, .. }) = issued.as_ref().filter(|_| anew && !revokes) {
+    let revokes = anew && issued.as_ref().is_some_and(|i| !i.first);
+    if let Some(Issued { step, .. }) = issued.as_ref().filter(|_| issues && !revokes) {
         issue::record(&mut plan, desired, vec![*step]);
     }
     let deployed = early.or_else(|| deployment(&mut plan, desired, observed));
-    for (replica, fate) in fates.iter().filter(|(r, _)| r.service != COMPILER) {
+    for (replica, fate) in rolling::in_turn(&fates, rolling).filter(|(r, _)| r.service != COMPILER) {
+        if rolling.services {
+            rolling::make_way(&mut plan, desired, observed, &fates, (*replica, fate), early);
+        }
         let code = deployed.filter(|_| replica.service == PRIMARY);
         service(&mut plan, desired, observed, replica, fate, issued.as_ref(), code);
     }
-    compilers::bring_up(&mut plan, desired, observed, &fates);
+    rolling::go_on(&mut plan, desired, &fates);
+    compilers::bring_up(&mut plan, desired, observed, &fates, rolling);
     if let Some(switched) = deployed {
         for compiler in desired.compilers() {
             let ready = plan.find("wait_ready", &compiler.spec.name);
@@ -204,76 +210,6 @@ fn refuse_taken_ports(observed: &Observed, fates: &[(&Replica, Fate)]) -> Result
 fn refuse_other_networks(desired: &Desired, observed: &Observed) -> Result<()> {
     let other = desired.networks.values().find(|n| observed.other_networks.contains(&n.name));
     other.map_or(Ok(()), |network| Err(lifecycle::not_our_network(&network.name)))
-}
-
-/// What must go: leftovers of an interrupted run, containers that are not wanted any more, containers to be replaced.
-///
-/// The server goes only after the code that its successor is to serve is there.
-fn clear(plan: &mut Builder, desired: &Desired, observed: &Observed, fates: &[(&Replica, Fate)], code: Option<usize>) {
-    // A balancer that goes does so when all compilers have left it.
-    let mut all: Vec<(&String, &Container)> = observed.containers.iter().collect();
-    all.sort_by_key(|(_, c)| c.label(labels::SERVICE) == BALANCER);
-    for (name, container) in all {
-        match container.label(labels::ROLE) {
-            "smoke" => {
-                plan.add(
-                    Action::RemoveContainer { name: name.clone(), service: None },
-                    "left over from an interrupted smoke",
-                    vec![],
-                );
-            }
-            "service" if desired.container(name).is_none() => {
-                let service = container.label(labels::SERVICE).to_owned();
-                let grace = lifecycle::grace(&service);
-                let cause = "not part of the platform any more";
-                let left = match service.as_str() {
-                    BALANCER => plan.all("drain_compiler").last().copied(),
-                    _ => compilers::leave(plan, observed, container, cause),
-                };
-                remove(plan, name, &service, container, grace, cause, left);
-            }
-            _ => {}
-        }
-    }
-    let one_by_one = compilers::one_by_one(desired, observed, fates);
-    for (replica, fate) in fates {
-        if one_by_one && replica.service == COMPILER {
-            continue;
-        }
-        if let (Fate::Recreate(cause), Some(container)) = (fate, observed.containers.get(&replica.spec.name)) {
-            let grace = replica.spec.stop_grace_seconds;
-            let after = code.filter(|_| replica.service == PRIMARY);
-            remove(plan, &replica.spec.name, &replica.service, container, grace, cause, after);
-        }
-    }
-    // A network whose definition changed: all its members have another hash then, and are being replaced.
-    let removed = plan.all("remove_container");
-    for spec in desired.networks.values() {
-        let changed = observed
-            .networks
-            .get(&spec.name)
-            .filter(|n| n.labels.get(labels::SPEC_HASH) != spec.labels.get(labels::SPEC_HASH));
-        if changed.is_some() {
-            plan.add(Action::RemoveNetwork { name: spec.name.clone() }, "its definition changed", removed.clone());
-        }
-    }
-}
-
-fn remove(
-    plan: &mut Builder,
-    name: &str,
-    service: &str,
-    container: &Container,
-    grace_seconds: u32,
-    cause: &str,
-    after: Option<usize>,
-) {
-    let mut needs: Vec<usize> = after.into_iter().collect();
-    if container.alive() {
-        let stop = Action::StopContainer { name: name.into(), service: service.into(), grace_seconds };
-        needs = vec![plan.add(stop, cause, needs)];
-    }
-    plan.add(Action::RemoveContainer { name: name.into(), service: Some(service.into()) }, cause, needs);
 }
 
 /// Networks and volumes. After the images: a build that fails leaves nothing behind but images.

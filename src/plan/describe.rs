@@ -47,6 +47,7 @@ impl Action {
             Action::FlushEnvironments { .. } => "flush_environments",
             Action::EnrolCompilers { .. } => "enrol_compilers",
             Action::Balance { .. } => "balance",
+            Action::HoldRequests { .. } => "hold_requests",
             Action::DrainCompiler { .. } => "drain_compiler",
             Action::RecordScale { .. } => "record_scale",
             Action::CompileCatalog { .. } => "compile_catalog",
@@ -98,6 +99,7 @@ impl Action {
                 Phase::Undoing => format!("return from {}", to.version),
             },
             Action::DrainQueue { puppetdb } => format!("container {puppetdb}"),
+            Action::HoldRequests { balancer, .. } => format!("container {balancer}"),
             Action::TakeInventory { .. } => "database and certificate authority".into(),
             Action::CopyDatabase { from, into } => format!("database puppetdb from {from} into {into}"),
             Action::VerifyInventory { postgres, .. } => format!("database in {postgres}"),
@@ -166,6 +168,7 @@ impl Action {
             | Action::RevokeCertificate { .. }
             | Action::RemoveCertificate { .. }
             | Action::WithdrawTokens { .. }
+            | Action::HoldRequests { .. }
             | Action::DrainCompiler { .. }
             | Action::DeactivateNode { .. } => Stage::Clear,
             Action::CreateNetwork { .. } | Action::CreateVolume { .. } => Stage::Foundation,

@@ -76,6 +76,7 @@ pub(super) fn verb(kind: &str) -> &str {
         "compare_catalogs" => "compile and compare",
         "enrol_compilers" => "give keys and certificates to",
         "balance" => "send requests through",
+        "hold_requests" => "let requests wait at",
         "drain_compiler" => "let finish",
         "record_scale" => "remember",
         "record_issued"

@@ -119,6 +119,8 @@ global
     ca-base /etc/pupperware/ssl
     crt-base /run/balancer
     set-var proc.closing bool(true)
+    set-var proc.hold int(0)
+    lua-load /usr/share/pupperware/hold.lua
 
 defaults
     log global
@@ -176,6 +178,8 @@ frontend inside
     http-request set-header X-Client-DN CN=%[ssl_c_s_dn(cn)] if { ssl_c_used }
     http-request set-header X-Client-Cert -----BEGIN%%20CERTIFICATE-----%%0A%[ssl_c_der,base64,url_enc]%%0A-----END%%20CERTIFICATE-----%%0A if { ssl_c_used }
     http-request set-header X-Client-Verify NONE if !{ ssl_c_used }
+    # While PuppetDB restarts, nothing is compiled: who asks waits here.
+    http-request lua.hold if { path_beg /puppet/v3/ } { var(proc.hold) -m int gt 0 }
     http-after-response set-header Connection close if { var(proc.closing) -m bool }
     use_backend ca if { path_beg /puppet-ca/ }
     use_backend compilers if { nbsrv(compilers) gt 0 }

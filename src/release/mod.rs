@@ -21,13 +21,13 @@ pub const DEFAULT_CHANNEL: &str = "stable";
 const SCHEMA_VERSION: u32 = 1;
 
 /// The release manifest.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Format of this file.
     pub schema_version: u32,
     /// The last day on which it is good; always, where nothing is said.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
     /// Channels by name.
     pub channels: BTreeMap<String, Channel>,
@@ -42,10 +42,10 @@ pub struct Manifest {
 #[serde(deny_unknown_fields)]
 pub struct Channel {
     /// Major version of the stream that it points at; none while there is none for it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<u64>,
     /// Why it points at nothing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
     /// For people.
     pub about: String,
@@ -127,6 +127,14 @@ impl Manifest {
             Some(wrong) => Err(Error::failed("this release manifest contradicts itself").details([wrong])),
             None => Ok(manifest),
         }
+    }
+
+    /// As it would be written.
+    ///
+    /// # Errors
+    /// None that is known: all of it can be.
+    pub fn text(&self) -> Result<String> {
+        serde_yaml::to_string(self).map_err(|e| Error::failed("the release manifest cannot be written").because(e))
     }
 
     /// What cannot be, in a line; nothing when all is well.
@@ -349,6 +357,10 @@ mod tests {
         assert_eq!(merged.releases.len(), manifest.releases.len());
         running.version = Version::new(8, 7, 0);
         assert_eq!(manifest.clone().with(&running).releases.len(), manifest.releases.len() + 1);
+        // Written and read, it says the same.
+        let again = Manifest::parse(&manifest.clone().with(&running).text().unwrap()).unwrap();
+        assert_eq!(again.releases, manifest.clone().with(&running).releases);
+        assert_eq!(again.channels_of(&running), manifest.channels_of(&running));
     }
 
     #[test]

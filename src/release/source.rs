@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::web;
 
 /// A manifest is some pages of text.
-const LARGEST: u64 = 1 << 20;
+pub const LARGEST: u64 = 1 << 20;
 /// What is appended to a manifest's name for its signature.
 const SIGNATURE: &str = ".minisig";
 
@@ -26,14 +26,45 @@ pub struct Trust {
     pub key: Option<PublicKey>,
 }
 
+/// A manifest with what it was read from, to be carried elsewhere.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// What it says.
+    pub manifest: Manifest,
+    /// As it was written.
+    pub text: String,
+    /// The signature beside it, where a key was asked for.
+    pub signature: Option<String>,
+}
+
 /// Reads a manifest, and sees that it is genuine, valid today, and for this program.
 ///
 /// # Errors
 /// It cannot be read, was tampered with, is over, or is of a newer format.
-pub fn load(place: &Place, trust: &Trust, today: Date) -> Result<Manifest> {
+pub fn load(place: &Place, trust: &Trust, today: Date) -> Result<Listed> {
     let text = read(place)?;
+    let signature = match trust.key {
+        Some(_) => Some(String::from_utf8_lossy(&read(&signature_of(place))?).into_owned()),
+        None => None,
+    };
+    check(&place.to_string(), text, signature, trust, today)
+}
+
+/// Where the signature of a manifest is: beside it.
+pub fn signature_of(place: &Place) -> Place {
+    match place {
+        Place::File(path) => Place::File(format!("{}{SIGNATURE}", path.display()).into()),
+        Place::Web(url) => Place::Web(format!("{url}{SIGNATURE}")),
+    }
+}
+
+/// The same for a manifest that is at hand; `place` is what people call it.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(place: &str, text: Vec<u8>, signature: Option<String>, trust: &Trust, today: Date) -> Result<Listed> {
     if let Some(expected) = &trust.sha256 {
-        let found: String = Sha256::digest(&text).iter().map(|b| format!("{b:02x}")).collect();
+        let found = hash(&text);
         if found != *expected {
             return Err(Error::refused(format!("{place} is not the manifest that was expected"))
                 .details([format!("its SHA-256 is {found}"), format!("and not {expected}")])
@@ -41,13 +72,11 @@ pub fn load(place: &Place, trust: &Trust, today: Date) -> Result<Manifest> {
         }
     }
     if let Some(key) = &trust.key {
-        let beside = match place {
-            Place::File(path) => Place::File(format!("{}{SIGNATURE}", path.display()).into()),
-            Place::Web(url) => Place::Web(format!("{url}{SIGNATURE}")),
-        };
-        let signature = String::from_utf8_lossy(&read(&beside)?).into_owned();
-        let signature = Signature::decode(&signature)
-            .map_err(|e| Error::refused(format!("{beside} is no signature of minisign")).because(e))?;
+        let signature = signature
+            .as_deref()
+            .ok_or_else(|| Error::refused(format!("{place} has no signature, and is trusted by that")))?;
+        let signature = Signature::decode(signature)
+            .map_err(|e| Error::refused(format!("{place}{SIGNATURE} is no signature of minisign")).because(e))?;
         key.verify(&text, &signature, false).map_err(|e| {
             Error::refused(format!("{place} is not signed by the key that is trusted"))
                 .because(e)
@@ -62,8 +91,13 @@ pub fn load(place: &Place, trust: &Trust, today: Date) -> Result<Manifest> {
             Err(Error::refused(format!("{place} is good until {last}, and today is {today}"))
                 .hint("fetch the one that has followed it; an old one would hide what is known by now"))
         }
-        _ => Ok(manifest),
+        _ => Ok(Listed { manifest, text, signature }),
     }
+}
+
+/// SHA-256 in lower-case digits.
+pub fn hash(text: &[u8]) -> String {
+    Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn read(place: &Place) -> Result<Vec<u8>> {

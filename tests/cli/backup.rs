@@ -6,6 +6,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 use pupperware::backup::{Content, Manifest, Writer};
 use pupperware::config::types::{AgeRecipient, Setting};
+use pupperware::release::{Manifest as Releases, Release};
 
 use crate::engine::Fake;
 use crate::{pupperware, transcript};
@@ -25,6 +26,7 @@ fn archive_of(folder: &Path, name: &str, release: &str, finished_at: &str, forma
         schema_version: format,
         project: "demo".into(),
         release: release.parse().unwrap(),
+        definition: None,
         channel: None,
         program: "0.1.0".into(),
         started_at: "2026-11-21T00:00:00Z".into(),
@@ -217,15 +219,13 @@ fn a_schedule_is_printed_for_the_machine_s_own_scheduler() {
     says(&schedule("cron", &["--at", "25:00"]), &["exit code: 2", "write a time of day like 03:17"]);
 }
 
-/// Where there is no configuration, the archive's counts, and is not written before the user has said yes.
-#[test]
-fn a_restore_that_is_only_shown_or_refused_writes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("demo.pupperware");
+/// An archive that can be restored: a CA, a database, and the configuration of two agents.
+fn whole(path: &Path, release: &str, definition: Option<Release>) {
     let manifest = Manifest {
         schema_version: 1,
         project: "demo".into(),
-        release: "8.0.0".parse().unwrap(),
+        release: release.parse().unwrap(),
+        definition,
         channel: None,
         program: "0.1.0".into(),
         started_at: "2026-11-21T00:00:00Z".into(),
@@ -247,7 +247,7 @@ fn a_restore_that_is_only_shown_or_refused_writes_nothing() {
         (Content::Database, b"PGDMP and so on".to_vec()),
         (Content::Configuration, b"project: demo\nagents: { replicas: 2 }\n".to_vec()),
     ];
-    let mut writer = Writer::create(&path, &[]).unwrap();
+    let mut writer = Writer::create(path, &[]).unwrap();
     for (content, bytes) in members {
         let mut member = writer.member(&content).unwrap();
         member.write_all(&bytes).unwrap();
@@ -255,6 +255,31 @@ fn a_restore_that_is_only_shown_or_refused_writes_nothing() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(writer.finish(manifest, async |_, _| Ok(()))).unwrap();
+}
+
+/// What ran may be listed nowhere: the archive tells what it was made of.
+#[test]
+fn a_release_that_only_the_backup_knows_is_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demo.pupperware");
+    let engine = Fake::empty().serve();
+    let restore = || said(folder.path(), &["--host", &engine, "backup", "restore", "--dry-run", "demo.pupperware"]);
+    whole(&path, "8.0.7", None);
+    says(&restore(), &["exit code: 6", "the backup is of release 8.0.7, which this program does not know"]);
+
+    let mut release = Releases::embedded().unwrap().in_channel("stable").unwrap().clone();
+    release.version = "8.0.7".parse().unwrap();
+    release.components.get_mut("agent").unwrap().image =
+        Some(format!("registry.example.com/agent@sha256:{}", "a".repeat(64)));
+    whole(&path, "8.0.7", Some(release));
+    says(&restore(), &["exit code: 0", "pull image registry.example.com/agent@sha256:aaaa"]);
+}
+
+/// Where there is no configuration, the archive's counts, and is not written before the user has said yes.
+#[test]
+fn a_restore_that_is_only_shown_or_refused_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    whole(&folder.path().join("demo.pupperware"), "8.0.0", None);
 
     let engine = Fake::empty().serve();
     let restore = |more: &[&str]| {

@@ -1,5 +1,6 @@
 //! The program as users meet it without an engine: help, errors, exit codes, generated documents.
 
+mod air_gapped;
 mod audit;
 mod backup;
 mod doctor;
@@ -8,6 +9,7 @@ mod engines;
 mod exit_codes;
 mod generated;
 mod help;
+mod https;
 mod observe;
 mod reference;
 mod status;

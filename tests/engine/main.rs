@@ -4,6 +4,7 @@
 //! nothing behind. Without an engine they fail; `PUPPERWARE_ENGINE_TESTS=skip` leaves them out on purpose.
 //! Two at a time, because a platform's start keeps two cores busy: locks in `platform` see to that.
 
+mod air_gapped;
 mod audit;
 mod backup;
 mod board;
@@ -15,12 +16,15 @@ mod history;
 mod interruption;
 mod kills;
 mod life;
+mod load;
+mod mishaps;
 mod observability;
 mod packages;
 mod platform;
 mod power;
 mod relay;
 mod repair;
+mod rolling;
 mod scale;
 mod secrets;
 mod stranger;

@@ -128,7 +128,17 @@ impl Platform {
 
     /// Starts the program, and goes on while it runs.
     pub fn start(&self, arguments: &[&str]) -> Started {
+        Self::started(self.command(arguments), arguments)
+    }
+
+    /// The same with another way to the engine.
+    pub fn start_through(&self, engine: &str, arguments: &[&str]) -> Started {
         let mut command = self.command(arguments);
+        command.env("DOCKER_HOST", engine);
+        Self::started(command, arguments)
+    }
+
+    fn started(mut command: Command, arguments: &[&str]) -> Started {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Started { child, arguments: arguments.join(" "), since: docker(&["info", "--format", "{{.SystemTime}}"]) }
     }
@@ -276,6 +286,11 @@ impl Started {
             );
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// True while it runs.
+    pub fn goes_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Sends it a signal by its short name.

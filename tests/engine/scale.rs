@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::faults::kill_process;
+use crate::load::{Load, SIGNED, serve_site};
 use crate::platform::{Platform, docker, eventually, tell, turn};
 
 /// How many agents loop.
 const AGENTS: u32 = 4;
-/// Tells in each catalog which server compiled it.
-const SITE: &str = "notify { \"compiled-by:${server_facts['servername']}\": }\n";
-
 /// Intent: an operator adds compilers to a platform that serves, shuts an agent out, loses a compiler, restarts the
 /// others, and takes all away again. Agents that loop meanwhile see no failure but of the requests that the killed
 /// compiler had; nothing is left of the compilers.
@@ -21,12 +19,10 @@ const SITE: &str = "notify { \"compiled-by:${server_facts['servername']}\": }\n"
 fn compilers_come_and_go_and_no_agent_notices() {
     let Some(_turn) = turn() else { return };
     let platform = Platform::new("");
-    platform.configure("autosign: [\"*.load.test\"]", "compilers: { balancer: always }\n");
+    platform.configure(SIGNED, "compilers: { balancer: always }\n");
     platform.run(&["scale", "compilers=1"]).expect(1).says("pupperware up");
     platform.up();
-    let place = "cat > /etc/puppet/code/environments/production/manifests/site.pp";
-    let write = format!("printf '%s' '{}' | {place}", SITE.replace('\'', "'\\''"));
-    platform.inside("puppetserver", &["sh", "-c", &write]);
+    serve_site(&platform);
     let load = Load::start(&platform, AGENTS);
 
     // Up: none fails, all of them compile, and the same again does nothing.
@@ -108,44 +104,4 @@ fn asks(platform: &Platform, name: &str) -> String {
 fn text(output: &Output) -> String {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("{stdout}{stderr}")
-}
-
-/// Simulated agents that loop in a container of their own.
-struct Load {
-    name: String,
-}
-
-impl Load {
-    fn start(platform: &Platform, agents: u32) -> Self {
-        let name = format!("{}-load", platform.project);
-        let image = docker(&["inspect", "--format", "{{.Config.Image}}", &platform.container("agent")]);
-        let front = platform.volume("front");
-        let keys = format!("{}:/tmp/agents", platform.folder().join("agents").display());
-        std::fs::create_dir_all(platform.folder().join("agents")).unwrap();
-        let source = format!("{}/benches/agents:/agents:ro", env!("CARGO_MANIFEST_DIR"));
-        let run = ["run", "--detach", "--name", &name, "--network", &front, "--volume", &source, "--volume", &keys];
-        docker(&[&run[..], &["--entrypoint", "ruby", &image, "/agents/agents.rb", &agents.to_string()]].concat());
-        let load = Load { name };
-        eventually("the agents have certificates", || load.exec(&["test", "-e", "/tmp/go"]));
-        load
-    }
-
-    fn exec(&self, command: &[&str]) -> bool {
-        Command::new("docker").args([&["exec", &self.name], command].concat()).output().unwrap().status.success()
-    }
-
-    /// Lets all finish what they do; what they have counted.
-    fn end(self) -> Value {
-        assert!(self.exec(&["touch", "/tmp/stop"]));
-        assert_eq!(docker(&["wait", &self.name]), "0");
-        let output = Command::new("docker").args(["logs", &self.name]).output().unwrap();
-        tell(&String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("figures")
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        docker(&["rm", "--force", "--volumes", &self.name]);
-    }
 }

@@ -172,14 +172,25 @@ fn closed_window() -> &'static str {
     }
 }
 
-/// The program's own manifest with a later release of stream 8, whose image of `provision` is another one.
-fn manifest_with_a_minor_release(platform: &Platform) {
+/// Lists later releases of stream 8 beside the program's own: each with the components whose images are others than those of
+/// the release before it.
+pub fn list_releases(platform: &Platform, later: &[(&str, &[&str])]) {
     let text = include_str!("../../images/channels.yaml");
-    let (_, last) = text.split_once("  - version: 8.0.0").expect("the last release");
-    let later = last
-        .replace("provision: { version: \"13\" }", "provision: { version: \"13\", arguments: { REVISION: \"1\" } }");
-    assert_ne!(later, last);
-    std::fs::write(platform.folder().join("releases.yaml"), format!("{text}  - version: 8.0.1{later}")).unwrap();
+    let mut manifest: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    let releases = manifest["releases"].as_sequence_mut().unwrap();
+    for (version, components) in later {
+        let mut release = releases.last().expect("the last one is of stream 8").clone();
+        release["version"] = (*version).into();
+        for name in *components {
+            let component = &mut release["components"][*name];
+            if component.get("arguments").is_none() {
+                component["arguments"] = serde_yaml::Mapping::new().into();
+            }
+            component["arguments"]["REVISION"] = (*version).into();
+        }
+        releases.push(release);
+    }
+    std::fs::write(platform.folder().join("releases.yaml"), serde_yaml::to_string(&manifest).unwrap()).unwrap();
 }
 
 /// Crosses to the next line.
@@ -260,7 +271,7 @@ fn an_upgrade_is_left_and_repeated() {
     platform.run(&["upgrade", "--rollback"]).expect(6).says("none is on record");
 
     // A release that the program does not know by itself.
-    manifest_with_a_minor_release(&platform);
+    list_releases(&platform, &[("8.0.1", &["provision"])]);
     let listed = ["upgrade", "--manifest", "releases.yaml"];
     platform.run(&[&listed[..], &["--manifest-sha256", &"0".repeat(64)]].concat()).expect(6).says("was expected");
     let counted = counts(&platform);

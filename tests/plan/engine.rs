@@ -36,6 +36,8 @@ pub struct Content {
     /// The compilers that the balancer was told of, and those among them that leave.
     members: BTreeSet<String>,
     draining: BTreeSet<String>,
+    /// Whether requests wait at the balancer.
+    holding: bool,
     /// Whether it was told since it started: one that starts beside compilers that stop has nothing to lose.
     told: bool,
     /// The database password.
@@ -203,7 +205,7 @@ impl Engine {
             let (volume, _) = self.credentials_of(name).expect("both have credentials");
             let content = self.volume(&volume);
             content.draining.clear();
-            content.told = false;
+            (content.told, content.holding) = (false, false);
             let certificate = content.balancer;
             self.shown.insert(name.into(), certificate);
         }
@@ -225,6 +227,39 @@ impl Engine {
     fn alive(&self, service: &str) -> bool {
         let name = labels::container_name(&self.project, service, 1);
         self.observed.containers.get(&name).is_some_and(Container::alive)
+    }
+
+    /// True when a server of Puppet runs, the primary or a compiler.
+    fn compiles(&self) -> bool {
+        let servers = ["puppetserver", COMPILER];
+        self.observed.services().any(|(_, c)| c.alive() && servers.contains(&c.label(labels::SERVICE)))
+    }
+
+    /// Why an agent that comes now would be turned away, behind a balancer. Nothing where somebody compiles its catalog, or
+    /// where it waits until somebody does.
+    pub fn turns_away(&self) -> Option<String> {
+        let well = |name: &String| {
+            let there = |c: &Container| c.running() && c.health == "healthy";
+            self.observed.containers.get(name).is_some_and(there) && !self.waiting.contains(name)
+        };
+        let first = |service: &str| labels::container_name(&self.project, service, 1);
+        if !well(&first(BALANCER)) {
+            return Some("there is no balancer".into());
+        }
+        let content = &self.contents[&labels::scoped(&self.project, compilers::BALANCER_VOLUME)];
+        if content.holding {
+            return None;
+        }
+        if let Some(down) = ["postgres", "puppetdb"].map(first).iter().find(|name| !well(name)) {
+            return Some(format!("{down} is down, and nobody waits for it"));
+        }
+        let sent = |c: &Container| {
+            let certname = c.label(labels::CERTNAME);
+            content.members.contains(certname) && !content.draining.contains(certname)
+        };
+        let compilers = self.observed.services().filter(|(_, c)| c.label(labels::SERVICE) == COMPILER);
+        let served = compilers.filter(|(name, c)| well(name) && sent(c)).count() > 0 || well(&first("puppetserver"));
+        (!served).then(|| "nobody compiles".into())
     }
 
     /// PuppetDB and its database, when both run: the first look brings the database to PuppetDB's line.
@@ -261,7 +296,7 @@ impl Engine {
 
     /// An agent from outside reports, when there is a server to report to.
     pub fn agent_reports(&mut self) {
-        if self.alive("puppetserver")
+        if self.compiles()
             && let Some(database) = self.stored()
         {
             database.reports += 1;
@@ -467,7 +502,11 @@ impl Engine {
                 let content = self.volume(&volume);
                 content.members = members.iter().cloned().collect();
                 content.draining.clear();
-                content.told = true;
+                (content.told, content.holding) = (true, false);
+            }
+            Action::HoldRequests { balancer, .. } => {
+                let volume = self.balancer(balancer);
+                self.volume(&volume).holding = true;
             }
             Action::DrainCompiler { balancer, certname, .. } => {
                 let volume = self.balancer(balancer);
@@ -549,17 +588,21 @@ impl Engine {
                 });
             }
             Action::DrainQueue { puppetdb } => {
-                assert!(self.container(puppetdb).running() && !self.alive("puppetserver"));
+                assert!(self.container(puppetdb).running() && !self.compiles());
             }
             Action::TakeInventory { postgres, task, .. } => {
-                assert!(!self.alive("puppetdb") && !self.alive("puppetserver"), "it is counted while somebody writes");
+                let record = self.observed.record.as_ref().expect("what is upgraded has a record");
+                let crosses = record.upgrading.as_ref().is_none_or(|u| u.to.major != record.release.major);
+                // Within a line, compilers may go on.
+                let writes = self.alive("puppetdb") && (crosses || !self.compiles()) || crosses && self.compiles();
+                assert!(!writes, "it is counted while somebody writes");
                 let inventory = self.counted(postgres);
                 self.create_container(task, "");
                 self.remove_container(&task.name);
                 self.record(|record| record.upgrading.as_mut().expect("it is marked").inventory = Some(inventory));
             }
             Action::CopyDatabase { from, into } => {
-                assert!(!self.alive("puppetdb") && !self.alive("puppetserver"), "it is copied while somebody writes");
+                assert!(!self.alive("puppetdb") && !self.compiles(), "it is copied while somebody writes");
                 let source = self.served(from).clone();
                 let target = self.served(into);
                 assert_eq!((target.schema, target.reports), (0, 0), "the copy goes into an empty database");
@@ -884,7 +927,8 @@ impl Engine {
                 ["cert", certname, names, _, key, _, _, rest @ ..] => {
                     let new = self.random();
                     let held = self.volume(&scoped(key));
-                    if *key == compilers::BALANCER_VOLUME && (held.balancer.is_none() || rest == ["force"]) {
+                    let same = held.certificates.get(*certname).is_some_and(|(_, known)| known == names);
+                    if *key == compilers::BALANCER_VOLUME && (!same || rest == ["force"]) {
                         held.balancer = Some(new);
                     }
                     let ca = self.volume(&scoped("ca")).ca.expect("the CA comes before its certificates");

@@ -29,6 +29,8 @@ static PLATFORMS: LazyLock<Vec<Desired>> = LazyLock::new(|| {
         "with: [puppetboard]\nagents: { replicas: 2 }",
         "compilers: { replicas: 2 }",
         "compilers: { replicas: 1, heap: 1g }",
+        "compilers: { replicas: 2, jruby_instances: 2 }\npuppetdb: { memory: 2g }",
+        "compilers: { replicas: 3 }\npuppetserver: { dns_alt_names: [puppet.example.com] }",
         "compilers: { replicas: 0, balancer: always }\ncode: { control_repo: { url: \"https://git.example.com/control.git\" } }",
     ]
     .map(platform)
@@ -103,7 +105,14 @@ fn happens(engine: &mut Engine, happening: &Happening) {
     let services = |engine: &Engine| engine.observed.services().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     // The CA's is kept, for its loss is refused. So are those of agents and compilers that may be gone for now: whoever
     // loses one of them cleans its certificate too, as for any other node.
-    let kept = ["demo_ca", "demo_agent-2", "demo_agent-3", "demo_compiler-1-ssl", "demo_compiler-2-ssl"];
+    let kept = [
+        "demo_ca",
+        "demo_agent-2",
+        "demo_agent-3",
+        "demo_compiler-1-ssl",
+        "demo_compiler-2-ssl",
+        "demo_compiler-3-ssl",
+    ];
     let unused = |engine: &Engine| {
         let names = engine.observed.volumes.keys().filter(|v| !kept.contains(&v.as_str()));
         names.filter(|v| engine.users_of(v).next().is_none()).cloned().collect::<Vec<_>>()
@@ -356,7 +365,18 @@ impl<'p> Shape<'p> {
 }
 
 /// Does the first `count` steps of a plan in one of the orders that its needs allow, and perhaps half of the next.
-pub fn carry_out(engine: &mut Engine, plan: &Plan, mut order: u64, count: usize, half: bool) {
+pub fn carry_out(engine: &mut Engine, plan: &Plan, order: u64, count: usize, half: bool) {
+    carry_out_watched(engine, plan, order, (count, half), |_| {});
+}
+
+/// The same under the eyes of somebody who looks after each step.
+pub fn carry_out_watched(
+    engine: &mut Engine,
+    plan: &Plan,
+    mut order: u64,
+    (count, half): (usize, bool),
+    mut look: impl FnMut(&Engine),
+) {
     let mut waiting: Vec<&Step> = plan.steps.iter().collect();
     let mut done = BTreeSet::new();
     let mut next = || {
@@ -377,6 +397,7 @@ pub fn carry_out(engine: &mut Engine, plan: &Plan, mut order: u64, count: usize,
             Some(step) => engine.apply(&step.action),
             None => return,
         }
+        look(engine);
     }
     if let Some(step) = next().filter(|_| half) {
         engine.apply_half(&step.action);

@@ -4,9 +4,10 @@ use insta::assert_snapshot;
 use pupperware::desired::Desired;
 use pupperware::engine::found::ContainerState;
 use pupperware::plan::backup::Order;
-use pupperware::plan::{Action, Plan, Restoration, Scale, backup, reissue, restart, restore, scale};
+use pupperware::plan::{Action, Plan, Restoration, Scale, backup, reconcile, reissue, restart, restore, scale};
 
 use crate::engine::Engine;
+use crate::properties::carry_out_watched;
 use crate::world::{platform, running, text, up};
 
 /// A platform that has a balancer anyway, with so many compilers.
@@ -171,8 +172,54 @@ fn a_change_rolls() {
      9  let finish compiler demo-compiler-2  (its configuration changed)  after 0,8
     10  stop container demo-compiler-2  (its configuration changed)  after 9
     16  wait for container demo-compiler-2  (it starts)  after 15
-    17  send requests through container demo-balancer-1: demo-compiler-1, demo-compiler-2  (these serve)  after 0,7,9,16
+    17  send requests through container demo-balancer-1: demo-compiler-1, demo-compiler-2  (these serve)  after 0,7,8,9,16
     ");
+    engine.up(&desired);
+    engine.check(&desired);
+}
+
+/// So they do where what is around them changes, too: the balancer first, PuppetDB while requests wait, and the primary.
+#[test]
+fn a_change_of_everything_rolls() {
+    let (_, mut engine) = running("compilers: { replicas: 2 }");
+    let yaml = "compilers: { replicas: 2, jruby_instances: 2 }\npuppetserver: { heap: 1g }\npuppetdb: { memory: 2g }";
+    let desired = platform(yaml);
+    let plan = reconcile(&desired, &engine.observed).unwrap();
+    assert_snapshot!(only(&text(&desired, &plan), &["let", "stop", "wait for", "send"]), @"
+     0  stop container demo-balancer-1  (its configuration changed)
+     5  wait for container demo-balancer-1  (it starts)  after 4
+     6  let requests wait at container demo-balancer-1  (nothing is compiled without PuppetDB)  after 5
+     7  stop container demo-postgres-1  (its configuration changed)  after 6
+    12  wait for container demo-postgres-1  (it starts)  after 11
+    13  stop container demo-puppetdb-1  (its configuration changed)  after 6
+    18  wait for container demo-puppetdb-1  (it starts)  after 17
+    19  send requests through container demo-balancer-1: demo-compiler-1, demo-compiler-2  (PuppetDB answers again)  after 6,12,18
+    20  stop container demo-puppetserver-1  (its configuration changed)  after 5,19
+    25  wait for container demo-puppetserver-1  (it starts)  after 24
+    26  let finish compiler demo-compiler-1  (its configuration changed)  after 5,19,25
+    27  stop container demo-compiler-1  (its configuration changed)  after 26
+    33  wait for container demo-compiler-1  (it starts)  after 32
+    34  send requests through container demo-balancer-1: demo-compiler-1, demo-compiler-2  (those that serve stand in)  after 5,19,25,33
+    35  let finish compiler demo-compiler-2  (its configuration changed)  after 5,19,25,26,34
+    36  stop container demo-compiler-2  (its configuration changed)  after 35
+    42  wait for container demo-compiler-2  (it starts)  after 41
+    43  send requests through container demo-balancer-1: demo-compiler-1, demo-compiler-2  (these serve)  after 5,19,26,33,34,35,42
+    ");
+    carry_out_watched(&mut engine, &plan, 1, (plan.steps.len(), false), |engine| {
+        let why = engine.turns_away();
+        assert!(why.as_deref().is_none_or(|why| why == "there is no balancer"), "{why:?}");
+    });
+    engine.check(&desired);
+}
+
+/// Where the balancer gets other names, and so another certificate, all compilers have to learn it at once.
+#[test]
+fn other_names_of_the_balancer_come_to_its_compilers() {
+    let (_, mut engine) = running("compilers: { replicas: 2 }");
+    let desired = platform("compilers: { replicas: 2 }\npuppetserver: { dns_alt_names: [puppet.example.com] }");
+    let plan = up(&desired, &engine);
+    assert!(plan.contains("give keys and certificates to compilers demo-compiler-1, demo-compiler-2"), "{plan}");
+    assert!(!plan.contains("let finish"), "they do not know the new balancer: {plan}");
     engine.up(&desired);
     engine.check(&desired);
 }

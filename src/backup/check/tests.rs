@@ -15,6 +15,7 @@ fn manifest() -> Manifest {
         schema_version: 1,
         project: "demo".into(),
         release: semver::Version::new(8, 0, 0),
+        definition: None,
         channel: None,
         program: "0.1.0".into(),
         started_at: "2026-11-21T00:00:00Z".into(),

@@ -134,6 +134,9 @@ fn context(
 /// # Errors
 /// The archive is of another release line, or of a newer release.
 pub(super) async fn platform(context: &Context, manifest: &Manifest) -> Result<Platform> {
+    if let Some(definition) = &manifest.definition {
+        context.learn(definition);
+    }
     let known = context.manifest(&Observed::default())?;
     let theirs = &manifest.release;
     if known.newest(theirs.major).is_none_or(|newest| newest.version < *theirs) {
@@ -235,6 +238,7 @@ mod tests {
             schema_version: 1,
             project: "demo".into(),
             release: semver::Version::new(8, 0, 0),
+            definition: None,
             channel: None,
             program: "0.1.0".into(),
             started_at: String::new(),

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
+use super::words;
 use crate::cli::upgrade::UpgradeArgs;
 use crate::commands::change::{self, Change, Outcome, confirm};
 use crate::commands::context::{Context, machine};
@@ -88,11 +89,12 @@ async fn over(ground: &Ground<'_>, upgraded: &Upgraded) -> Result<u8> {
     }
     let change = ground.change("upgrade --rollback", to);
     let plan = async |o: &Observed| plan::leave(&before, &after, o, &order);
-    if let Outcome::Done(_) = change::run(context, &change, &args.change, observed, plan).await? {
+    if let Outcome::Done(times) = change::run(context, &change, &args.change, observed, plan).await? {
         terminal::out(&format!(
-            "{project} runs release {to} again, and is proved\n\
+            "{project} runs release {to} again, and is proved\n{noticed}\
              what came under release {now} is in {file}; put it beside with `pupperware backup restore {file} --as NAME`\n",
             project = context.project(),
+            noticed = words::noticed(&times, &after, &before),
             file = order.file
         ))?;
     }

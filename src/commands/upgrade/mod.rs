@@ -137,11 +137,10 @@ async fn forward(
     };
     let outcome = change::run_or_undo(context, &change, &args.change, observed, forward, undo).await?;
     let Outcome::Done(times) = outcome else { return Ok(false) };
-    let gap = after.primary().and_then(|primary| words::gap(&times, &primary.spec.name));
     // One that went on was saved when it began.
     let begun = observed.record.as_ref().and_then(|r| r.upgrading.as_ref()).map(|u| u.backup.as_str());
     let backup = begun.unwrap_or(&what.backup.file);
-    terminal::out(&words::summary(what.from, after, backup, gap, context.settings.config.upgrade.keep))?;
+    terminal::out(&words::summary(what.from, after, backup, &times, context.settings.config.upgrade.keep))?;
     Ok(true)
 }
 

@@ -121,8 +121,10 @@ async fn rehearse(
     };
     let outcome = change::locked(copy, &old, PATIENCE, timeout, async |o| plan::upgrade(&theirs, o)).await?;
     let upgraded = began.elapsed();
-    let gap = match (outcome, after.primary()) {
-        (Outcome::Done(times), Some(primary)) => words::gap(&times, &primary.spec.name),
+    let gap = match outcome {
+        Outcome::Done(times) if before.database != after.database || after.compilers().count() == 0 => {
+            words::gap(&times, &after)
+        }
         _ => None,
     };
     let new = Change { command: COMMAND, engine, release: after.definition.version.clone(), channel: None };

@@ -7,11 +7,9 @@ use super::super::backup;
 use super::super::builder::Builder;
 use super::super::converge::reconcile;
 use super::super::images::get_image;
-use super::super::{Action, Plan, ca, lifecycle, restore, unfinished};
-use super::{
-    NEW, Upgrade, code, issued, looker, mark, moves, new_ground, refuse_compilers, replica, stopped, verify, verify_ca,
-};
-use crate::desired::{Desired, PRIMARY, labels};
+use super::super::{Action, Plan, ca, compilers, lifecycle, restore, unfinished};
+use super::{NEW, Upgrade, code, issued, looker, mark, moves, new_ground, replica, rolls, stopped, verify, verify_ca};
+use crate::desired::{COMPILER, Desired, PRIMARY, labels};
 use crate::engine::found::FoundVolume;
 use crate::engine::reference;
 use crate::engine::spec::{ContainerSpec, Restart};
@@ -46,7 +44,6 @@ type Resumed = Result<Plan, String>;
 /// Nothing was begun yet.
 fn fresh(what: &Upgrade<'_>, observed: &Observed) -> Result<Plan> {
     let (from, to) = (what.from, what.to);
-    refuse_compilers(from)?;
     if !reconcile(from, observed)?.is_empty() {
         return Err(Error::refused(format!(
             "{} is not as it should be, or not proved, so it is not upgraded",
@@ -79,7 +76,7 @@ fn fresh(what: &Upgrade<'_>, observed: &Observed) -> Result<Plan> {
     let action = mark_as(to, Phase::Preparing, Some(backup));
     let marked = plan.add(action, "so that it is finished, or undone, whatever happens", vec![saved]);
     let gate = prepare(&mut plan, what, observed, vec![marked])?;
-    switch(plan, what, &emptied(what, observed)?, gate, Part::Recent)
+    switch(plan, what, &emptied(what, observed)?, gate, part(what, observed))
 }
 
 /// It was interrupted before anything of the old release was replaced.
@@ -97,7 +94,12 @@ fn again(what: &Upgrade<'_>, observed: &Observed) -> Result<Resumed> {
     let mut plan = Builder::default();
     let ready = images(&mut plan, what.to, observed);
     let gate = prepare(&mut plan, what, observed, ready)?;
-    Ok(Ok(switch(plan, what, &emptied(what, observed)?, gate, Part::Recent)?))
+    Ok(Ok(switch(plan, what, &emptied(what, observed)?, gate, part(what, observed))?))
+}
+
+/// What can be compared afterwards: agents report throughout, where somebody serves them.
+fn part(what: &Upgrade<'_>, observed: &Observed) -> Part {
+    if rolls(what.from, what.to, observed) { Part::AtLeast } else { Part::Recent }
 }
 
 /// It was interrupted after all data was moved.
@@ -129,7 +131,7 @@ fn images(plan: &mut Builder, to: &Desired, observed: &Observed) -> Vec<usize> {
     ready
 }
 
-/// Steps after which nobody writes and the new release has all data; the last of them.
+/// Steps after which the new release has all data, and nobody writes who could write into the old one's; the last of them.
 fn prepare(plan: &mut Builder, what: &Upgrade<'_>, observed: &Observed, begun: Vec<usize>) -> Result<Vec<usize>> {
     let (from, to) = (what.from, what.to);
     let name = |service| replica(from, service).map(|r| r.spec.name.clone());
@@ -137,15 +139,15 @@ fn prepare(plan: &mut Builder, what: &Upgrade<'_>, observed: &Observed, begun: V
     let alive = |name: &str| observed.containers.get(name).is_some_and(Container::alive);
     let cause = "nobody may write while the data moves";
     let mut quiet = begun.clone();
-    for server in from.replicas.iter().filter(|r| r.service == PRIMARY && alive(&r.spec.name)) {
-        quiet.push(stop(plan, &server.spec.name, PRIMARY, cause, begun.clone()));
-    }
-    if alive(&puppetdb) {
-        if observed.containers.get(&puppetdb).is_some_and(Container::running) {
-            let action = Action::DrainQueue { puppetdb: puppetdb.clone() };
-            quiet = vec![plan.add(action, "what it has received belongs to the data", quiet)];
+    if !rolls(from, to, observed) {
+        quiet.extend(servers_stop(plan, from, observed, cause, &begun));
+        if alive(&puppetdb) {
+            if observed.containers.get(&puppetdb).is_some_and(Container::running) {
+                let action = Action::DrainQueue { puppetdb: puppetdb.clone() };
+                quiet = vec![plan.add(action, "what it has received belongs to the data", quiet)];
+            }
+            quiet = vec![stop(plan, &puppetdb, "puppetdb", cause, quiet)];
         }
-        quiet = vec![stop(plan, &puppetdb, "puppetdb", cause, quiet)];
     }
     if !observed.containers.get(&postgres).is_some_and(Container::running) {
         quiet = start(plan, &postgres, "its data is copied", quiet);
@@ -158,6 +160,23 @@ fn prepare(plan: &mut Builder, what: &Upgrade<'_>, observed: &Observed, begun: V
     }
     let action = mark_as(to, Phase::Switching, None);
     Ok(vec![plan.add(action, "it has all data", vec![done])])
+}
+
+/// Steps after which no server of the old release runs: compilers leave first, and the primary answers in their stead until it
+/// stops.
+fn servers_stop(plan: &mut Builder, from: &Desired, observed: &Observed, cause: &str, begun: &[usize]) -> Vec<usize> {
+    let mut stopped = begun.to_vec();
+    for service in [COMPILER, PRIMARY] {
+        let before = stopped.clone();
+        for server in from.replicas.iter().filter(|r| r.service == service) {
+            let name = &server.spec.name;
+            let Some(container) = observed.containers.get(name).filter(|c| c.alive()) else { continue };
+            let left = compilers::leave(plan, observed, container, cause, before.clone());
+            let needs = left.map_or(before.clone(), |left| vec![left]);
+            stopped.push(stop(plan, name, service, cause, needs));
+        }
+    }
+    stopped
 }
 
 /// The database, into a new volume, by a server of the new release that nobody else reaches.
@@ -216,7 +235,9 @@ fn emptied(what: &Upgrade<'_>, observed: &Observed) -> Result<Observed> {
     let (from, to) = (what.from, what.to);
     let mut after = observed.clone();
     after.images.extend(to.images.iter().map(|i| reference::normal(&i.reference)));
-    for replica in from.replicas.iter().filter(|r| r.service == PRIMARY || r.service == "puppetdb") {
+    let quiet = !rolls(from, to, observed);
+    let writes = |service: &str| [PRIMARY, COMPILER, "puppetdb"].contains(&service);
+    for replica in from.replicas.iter().filter(|r| quiet && writes(&r.service)) {
         stopped(&mut after, &replica.spec.name);
     }
     if let Some(volume) = to.volumes.get(&to.database).filter(|_| moves(from, to)) {

@@ -4,7 +4,6 @@ use super::super::backup::{Order, source};
 use super::super::builder::Builder;
 use super::super::{Action, Plan, lifecycle, unfinished};
 use super::back::undo;
-use super::refuse_compilers;
 use crate::desired::{Desired, labels};
 use crate::error::{Error, Result};
 use crate::observed::record::{Phase, Upgraded, Upgrading};
@@ -17,7 +16,6 @@ use crate::observed::{self, Observed};
 /// No upgrade is on record, its old data is gone, or no backup can be made.
 pub fn leave(from: &Desired, to: &Desired, observed: &Observed, order: &Order) -> Result<Plan> {
     let kept = on_record(observed)?;
-    refuse_compilers(to)?;
     let saved = source(to, observed, order)?;
     // As if it were still under way: the way back is the same.
     let mut marked = observed.clone();

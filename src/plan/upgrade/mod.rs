@@ -4,6 +4,9 @@
 //! into a new volume, and the old volume stays as it is. CA, code and keys are the same files for both. The record names
 //! the old release until the new one is proved; a mark in it tells how far the upgrade is, so that whoever comes after a
 //! crash can go on (`forward`) or go back (`back`).
+//!
+//! Where there are compilers and the data stays where it is, they serve throughout: what is done then is what `up` does for a
+//! change (`plan::rolling`), between a mark and a commit. Where data moves, they stop with everybody else.
 
 mod back;
 mod code;
@@ -18,8 +21,8 @@ use crate::engine::found::ContainerState;
 use crate::engine::spec::ContainerSpec;
 use crate::error::{Error, Result};
 use crate::hook::Occasion;
-use crate::observed::Observed;
 use crate::observed::record::{Issued, Upgrading};
+use crate::observed::{Container, Observed};
 use crate::puppet::inventory;
 
 use super::Action;
@@ -56,25 +59,16 @@ fn mark(observed: &Observed) -> Option<(&Version, &Upgrading)> {
     observed.record.as_ref().and_then(|r| Some((&r.release, r.upgrading.as_ref()?)))
 }
 
-/// Compilers go on compiling, and storing what they compile, while data moves; and each of them is of one release with the
-/// primary.
-fn refuse_compilers(desired: &Desired) -> Result<()> {
-    match desired.compilers().count() {
-        0 => Ok(()),
-        compilers => Err(Error::refused(format!(
-            "{} has {compilers} compilers, and another release comes to the primary alone",
-            desired.project
-        ))
-        .details(["compilers hold no data, so nothing is lost with them".into()])
-        .hint(format!(
-            "first `pupperware scale compilers=0`, then this command again, then `pupperware scale compilers={compilers}`"
-        ))),
-    }
-}
-
 /// Whether the database moves into a volume of the new release.
 fn moves(from: &Desired, to: &Desired) -> bool {
     from.database != to.database
+}
+
+/// Whether compilers serve while the releases change: those that run now go on until others take their places, because the
+/// data stays where it is.
+fn rolls(from: &Desired, to: &Desired, observed: &Observed) -> bool {
+    let runs = |r: &Replica| observed.containers.get(&r.spec.name).is_some_and(Container::running);
+    !moves(from, to) && from.balancer().is_some_and(runs) && from.compilers().any(runs)
 }
 
 /// A service's first container.
