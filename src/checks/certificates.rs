@@ -2,7 +2,7 @@
 
 use x509_parser::pem::parse_x509_pem;
 
-use super::Check;
+use super::{Check, Severity};
 use crate::desired::labels;
 use crate::engine::Engine;
 use crate::observed::Observed;
@@ -30,26 +30,54 @@ pub(super) async fn all(engine: &Engine, observed: &Observed) -> Vec<Check> {
             checks.push(Check::ok("certificates", id, format!("not known: there is no container of {service}")));
             continue;
         };
-        let file = engine.get_files(&container.found.id, path).await;
-        checks.push(match file.map(|found| found.and_then(|files| files.into_iter().next())) {
-            Ok(Some((_, pem))) => certificate(id, service, &pem),
-            Ok(None) => Check::error("certificates", id, format!("{path} is missing in {name}"), "run `pupperware up`"),
-            Err(e) => Check::error(
-                "certificates",
-                id,
-                format!("{path} cannot be read in {name}: {e}"),
-                "see whether the engine is well, and run `pupperware up`",
-            ),
-        });
+        checks.push(look(engine, id, name, &container.found.id, path, &renewal(id, service)).await);
     }
+    checks.push(compilers(engine, observed).await);
     checks
 }
 
-fn certificate(id: &'static str, service: &str, pem: &[u8]) -> Check {
-    let renew = match id {
+/// All compilers' at once: the first that is not well, or how many are.
+async fn compilers(engine: &Engine, observed: &Observed) -> Check {
+    let id = "certificate-compilers";
+    let mut well = 0;
+    for (name, container) in observed.services().filter(|(_, c)| c.label(labels::SERVICE) == "compiler") {
+        let path = format!("/var/lib/puppet/ssl/certs/{}.pem", container.label(labels::CERTNAME));
+        let renew = "make them anew with `pupperware scale compilers=0` and then as many as there were".to_owned();
+        let check = look(engine, id, name, &container.found.id, &path, &renew).await;
+        if check.severity != Severity::Ok {
+            return check;
+        }
+        well += 1;
+    }
+    match well {
+        0 => Check::ok("certificates", id, "not known: there is no container of compiler"),
+        _ => Check::ok("certificates", id, format!("{well} of {well} are well")),
+    }
+}
+
+/// What is at this path of this container.
+async fn look(engine: &Engine, id: &'static str, name: &str, container: &str, path: &str, renew: &str) -> Check {
+    let file = engine.get_files(container, path).await;
+    match file.map(|found| found.and_then(|files| files.into_iter().next())) {
+        Ok(Some((_, pem))) => certificate(id, &pem, renew),
+        Ok(None) => Check::error("certificates", id, format!("{path} is missing in {name}"), "run `pupperware up`"),
+        Err(e) => Check::error(
+            "certificates",
+            id,
+            format!("{path} cannot be read in {name}: {e}"),
+            "see whether the engine is well, and run `pupperware up`",
+        ),
+    }
+}
+
+fn renewal(id: &str, service: &str) -> String {
+    match id {
         "certificate-ca" => "a CA is not renewed: plan for a new platform, or a CA from elsewhere".to_owned(),
         _ => format!("renew it with `pupperware ca reissue {service}`"),
-    };
+    }
+}
+
+fn certificate(id: &'static str, pem: &[u8], renew: &str) -> Check {
     let parsed = parse_x509_pem(pem).ok().and_then(|(_, p)| {
         let certificate = p.parse_x509().ok()?;
         let end = certificate.validity().not_after.timestamp();

@@ -27,7 +27,7 @@ use crate::observed::Observed;
 use crate::plan::{Action, Plan};
 
 /// Every check, in order: group and id.
-pub const ALL: [(&str, &str); 22] = [
+pub const ALL: [(&str, &str); 23] = [
     ("engine", "engine-reachable"),
     ("engine", "engine-api"),
     ("engine", "engine-linux"),
@@ -46,6 +46,7 @@ pub const ALL: [(&str, &str); 22] = [
     ("certificates", "certificate-relay"),
     ("certificates", "certificate-bridge"),
     ("certificates", "certificate-balancer"),
+    ("certificates", "certificate-compilers"),
     ("images", "class-archive-puppetserver"),
     ("images", "class-archive-puppetdb"),
     ("platform", "platform-proved"),

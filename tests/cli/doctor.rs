@@ -43,6 +43,7 @@ fn no_engine_is_a_failed_check() {
     certificate-relay           -       skipped: no engine
     certificate-bridge          -       skipped: no engine
     certificate-balancer        -       skipped: no engine
+    certificate-compilers       -       skipped: no engine
     class-archive-puppetserver  -       skipped: no engine
     class-archive-puppetdb      -       skipped: no engine
     platform-proved             -       skipped: no engine
@@ -94,6 +95,6 @@ fn an_unknown_check_is_refused() {
     --- stderr
     error: there is no check "disk"
 
-    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, port-puppetboard, port-relay, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, certificate-puppetboard, certificate-relay, certificate-bridge, certificate-balancer, class-archive-puppetserver, class-archive-puppetdb, platform-proved, backup-age
+    hint: there are engine-reachable, engine-api, engine-linux, disk-space, memory, clock, port-published, port-puppetboard, port-relay, images-present, certificate-ca, certificate-puppetserver, certificate-puppetdb, certificate-postgres, certificate-puppetboard, certificate-relay, certificate-bridge, certificate-balancer, certificate-compilers, class-archive-puppetserver, class-archive-puppetdb, platform-proved, backup-age
     "#);
 }
