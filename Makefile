@@ -1,5 +1,5 @@
 # Two commands: `make up` brings a platform up, `make test` passes the tests. Both say what they install.
-.PHONY: up test unit engine engine-all bench bench-relay prerequisites test-prerequisites
+.PHONY: up test unit engine engine-all bench bench-relay static prerequisites test-prerequisites
 
 up: prerequisites
 	cargo build --release
@@ -28,6 +28,10 @@ bench: test-prerequisites
 # The Relay's limits: make bench-relay ARGS="--only race"
 bench-relay:
 	cargo bench --bench relay -- $(ARGS)
+
+# The program for other machines, and for their relay images: it needs no library of theirs.
+static:
+	sh scripts/static
 
 prerequisites:
 	sh scripts/prerequisites

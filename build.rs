@@ -54,7 +54,7 @@ fn fingerprint(sources: &Path) -> io::Result<u64> {
     let mut files = vec![sources.join("Cargo.toml"), sources.join("Cargo.lock")];
     println!("cargo::rerun-if-changed=Cargo.toml");
     println!("cargo::rerun-if-changed=Cargo.lock");
-    for folder in ["src", "compose", "images"] {
+    for folder in ["src", "compose", "images", "integrations"] {
         walk(&sources.join(folder), &mut files)?;
     }
     files.sort();

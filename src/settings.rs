@@ -203,6 +203,15 @@ pub fn resolve(overrides: &Overrides, cwd: &Path) -> Result<Settings, Unresolved
         problems.push(Problem::error(*span, POLICY, refusal.reason).maybe_suggest(refusal.suggestion));
     }
 
+    const RULES: &str = "relay.rules";
+    if let (Some(rules), Some(folder), Some(span)) =
+        (&mut config.relay.rules, found.as_deref().and_then(Path::parent), given.get(RULES))
+        && !overrides.elsewhere
+        && let Err(refusal) = rules.load(folder)
+    {
+        problems.push(Problem::error(*span, RULES, refusal.reason).maybe_suggest(refusal.suggestion));
+    }
+
     let mut origins = BTreeMap::new();
     if let Some(source) = &source {
         for (path, span) in given {

@@ -46,16 +46,21 @@ pub struct SecretsListArgs {
 /// eyaml: another key pair for Hiera's encrypted values. The old ones stay, so that nothing becomes unreadable; `code
 /// eyaml reencrypt` takes a control repository over to the new one. Nothing restarts.
 ///
+/// relay-bridge-token, relay-operator-token, relay-trigger-token: tokens of the platform's own Relay server, which restarts
+/// and lets nobody in with the old one. The bridge and Puppet's servers use the new one without a restart. Tokens that
+/// you made are rotated with `relay token rotate`.
+///
 /// tokens: one-time tokens of `ca token` that were not used yet are worth nothing any more. Nothing restarts.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = "Examples:\n  \
     pupperware secrets rotate                       the database password\n  \
     pupperware secrets rotate puppetdb-password     the same, by its name\n  \
     pupperware secrets rotate eyaml                 one more key pair\n  \
+    pupperware secrets rotate relay-bridge-token    the bridge's token\n  \
     pupperware secrets rotate tokens                void unused tokens\n  \
     pupperware secrets rotate --dry-run             what would be done")]
 pub struct SecretsRotateArgs {
-    /// The secret: puppetdb-password, eyaml or tokens [default: the database password].
+    /// The secret, as `secrets list` names it, or tokens [default: the database password].
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// How the plan is shown or carried out.

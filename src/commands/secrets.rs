@@ -109,7 +109,7 @@ async fn list(context: &Context, args: &SecretsListArgs) -> Result<u8> {
 async fn copies(platform: &Platform, secret: &str) -> Result<Vec<Copy>, EngineError> {
     let desired = &platform.desired;
     let mut copies = Vec::new();
-    for (_, key, path, _) in desired.credentials.copies.iter().filter(|(name, ..)| name == secret) {
+    for (key, path, _) in desired.credentials.copies_of(secret) {
         let volume = MountSource::Volume(labels::scoped(&desired.project, key));
         for replica in &desired.replicas {
             let Some(mount) = replica.spec.mounts.iter().find(|m| m.source == volume) else { continue };
@@ -162,7 +162,8 @@ async fn rotate(context: &Context, args: &SecretsRotateArgs) -> Result<u8> {
                  what they did\nnext: `pupperware code eyaml reencrypt DIR` in the control repository, and a new backup\n"
             }
             TOKENS => "tokens that were not used are worth nothing now; `pupperware ca token NAME` makes new ones\n",
-            _ => "puppetdb-password is rotated, and the platform is proved with it\n",
+            DATABASE_PASSWORD => "puppetdb-password is rotated, and the platform is proved with it\n",
+            _ => "the token is rotated; the old one opens nothing any more\n",
         })?,
     }
     Ok(0)

@@ -144,6 +144,16 @@ pub const KEYS: &[Key] = &[
         "8170",
         "Where programs outside of the engine reach the server, over TLS and with a token: a port on this machine's loopback, or an address and a port. Unset: nowhere; `pupperware relay` asks through the engine.",
     ),
+    key(
+        "relay.reports",
+        "true",
+        "Whether the servers send what changed, would change or failed to the Relay server, where programs can read it and `relay.rules` tells others of it. Unset: where there are rules. The servers restart when it changes.",
+    ),
+    key(
+        "relay.rules",
+        "./relay.yaml",
+        "A file with rules by which the Relay server tells others of reports: Slack, or a signed webhook. It names files with addresses and secrets, relative to itself, which are readable for you alone. Relative to the folder of this file. The server restarts when it changes.",
+    ),
     section("code", "Where Puppet code comes from."),
     key(
         "code.dir",

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::types::{
     Addon, AgeRecipient, Auto, Autosign, AutosignPolicy, Balancer, ByteSize, ChannelName, Count, Cpus, DnsName,
-    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, PublishRelay, RepositoryUrl, Setting,
-    Sha256Sum, SigningKey, Ttl, Window,
+    EnvironmentTimeout, ImageReference, Place, ProjectName, Publish, PublishHere, PublishRelay, RelayRules,
+    RepositoryUrl, Setting, Sha256Sum, SigningKey, Ttl, Window,
 };
 
 /// A JVM's heap: at least 256 MiB.
@@ -208,12 +208,16 @@ pub struct Relay {
     pub enabled: bool,
     /// Where programs outside of the engine reach it; nowhere when unset.
     pub publish: Option<PublishRelay>,
+    /// Whether the servers send reports to it; where there are rules when unset.
+    pub reports: Option<bool>,
+    /// Rules by which it tells others of reports.
+    pub rules: Option<RelayRules>,
 }
 
 impl Default for Relay {
     /// Their image has this program in it, which must be one for Linux.
     fn default() -> Self {
-        Relay { enabled: cfg!(target_os = "linux"), publish: None }
+        Relay { enabled: cfg!(target_os = "linux"), publish: None, reports: None, rules: None }
     }
 }
 
@@ -342,6 +346,11 @@ impl Config {
         self.with.contains(&asked) || (asked == Addon::Relay && self.relay.enabled)
     }
 
+    /// True when the servers send reports to the Relay server.
+    pub fn reports_to_relay(&self) -> bool {
+        self.has(Addon::Relay) && self.relay.reports.unwrap_or(self.relay.rules.is_some())
+    }
+
     /// True when agents come to a balancer.
     pub fn balanced(&self) -> bool {
         self.compilers.replicas.get() > 0 || self.compilers.balancer == Balancer::Always
@@ -404,6 +413,8 @@ impl Config {
             ("puppetboard.memory", board.memory.to_json()),
             ("relay.enabled", relay.enabled.to_json()),
             ("relay.publish", option(relay.publish.as_ref())),
+            ("relay.reports", option(relay.reports.as_ref())),
+            ("relay.rules", option(relay.rules.as_ref())),
             ("code.dir", path(code.dir.as_ref())),
             ("code.control_repo.url", option(repo.map(|r| &r.url))),
             ("code.control_repo.ssh_key", path(repo.and_then(|r| r.ssh_key.as_ref()))),

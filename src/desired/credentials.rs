@@ -24,9 +24,11 @@ pub const PUPPETBOARD: u32 = 923;
 pub const RELAY: u32 = 925;
 
 /// The token with which the bridge takes runs from the platform's Relay server.
-const BRIDGE_TOKEN: &str = "relay-bridge-token";
+pub const BRIDGE_TOKEN: &str = "relay-bridge-token";
 /// The token with which who is let into the server's container asks for runs.
-const OPERATOR_TOKEN: &str = "relay-operator-token";
+pub const OPERATOR_TOKEN: &str = "relay-operator-token";
+/// The token with which Puppet's servers send reports to it.
+pub const TRIGGER_TOKEN: &str = "relay-trigger-token";
 
 /// Names that the server's certificate always has, beside the user's.
 pub const SERVER_NAMES: [&str; 3] = ["puppet", "puppetserver", "localhost"];
@@ -50,6 +52,8 @@ pub struct Credentials {
     pub secrets: Vec<(String, u32)>,
     /// Copies of secrets: name, volume key, path, owner.
     pub copies: Vec<(String, String, String, u32)>,
+    /// Copies that compilers get, each with what else it needs before it starts.
+    pub compiler_copies: Vec<(String, String, String, u32)>,
     /// Key pairs of hiera-eyaml.
     pub eyaml: KeyPairs,
     /// Whether the bridge may run Puppet on the platform's agents.
@@ -181,6 +185,18 @@ pub fn of(config: &Config, database: &str) -> Credentials {
             (BRIDGE_TOKEN, addons::BRIDGE_CONFIG, RELAY),
         ]);
     }
+    let mut compiler_copies = Vec::new();
+    if config.reports_to_relay() {
+        secrets.push((TRIGGER_TOKEN.to_owned(), 24));
+        directories.push(directory("puppetserver-config", "secrets", PUPPET, 0o700));
+        copies.extend([
+            (TRIGGER_TOKEN, addons::parts(Addon::Relay).volume, RELAY),
+            (TRIGGER_TOKEN, "puppetserver-config", PUPPET),
+        ]);
+        let volumes = (1..=config.compilers.replicas.get()).map(compilers::config_volume);
+        compiler_copies
+            .extend(volumes.map(|volume| (TRIGGER_TOKEN.into(), volume, secret_path(TRIGGER_TOKEN), PUPPET)));
+    }
     if config.balanced() {
         // Agents know it by the server's names, and have to find them in its certificate.
         let certname = compilers::balancer_certname(config.project.as_str());
@@ -212,11 +228,17 @@ pub fn of(config: &Config, database: &str) -> Credentials {
         secrets,
         copies: copies
             .into_iter()
-            .map(|(name, volume, owner)| (name.into(), volume.into(), format!("secrets/{name}"), owner))
+            .map(|(name, volume, owner)| (name.into(), volume.into(), secret_path(name), owner))
             .collect(),
+        compiler_copies,
         eyaml: KeyPairs { volume: "puppetserver-config".into(), owner: PUPPET },
         bridge: config.has(Addon::Bridge),
     }
+}
+
+/// Where a secret's copies are in their volumes.
+fn secret_path(name: &str) -> String {
+    format!("secrets/{name}")
 }
 
 /// Certname (and host name) of one of the platform's own agents.
@@ -273,7 +295,14 @@ impl Credentials {
         let copies = &lasting.copies;
         lasting.secrets.retain(|(name, _)| copies.iter().any(|(copied, ..)| copied == name));
         lasting.bridge = false;
+        lasting.compiler_copies.clear();
         lasting
+    }
+
+    /// All copies of a secret: volume key, path, owner.
+    pub fn copies_of<'c>(&'c self, secret: &'c str) -> impl Iterator<Item = (&'c str, &'c str, u32)> {
+        let all = self.copies.iter().chain(&self.compiler_copies).filter(move |(name, ..)| name == secret);
+        all.map(|(_, volume, path, owner)| (volume.as_str(), path.as_str(), *owner))
     }
 
     /// Keys of the agents' volumes.

@@ -30,7 +30,7 @@ use credentials::Credentials;
 use interpolate::Variables;
 
 pub use revocation::{CrlCopy, Reload};
-pub use services::{BALANCER, COMPILER, PRIMARY, Replica};
+pub use services::{BALANCER, COMPILER, PRIMARY, Private, Replica};
 
 /// A whole platform, as it should be.
 #[derive(Debug, Clone)]
@@ -59,6 +59,8 @@ pub struct Desired {
     pub credentials: Credentials,
     /// Rendered configuration by volume key.
     pub files: BTreeMap<String, Vec<FileEntry>>,
+    /// The user's files that go with it.
+    pub private: BTreeMap<String, Vec<Private>>,
     /// Where agents from outside find the server.
     pub address: (IpAddr, u16),
     /// Services that it is without: what is there of them goes, but for data.
@@ -192,6 +194,7 @@ pub fn build(config: &Config, release: &Release, sizing: &Sizing, origin: &Origi
         replicas,
         credentials,
         files,
+        private: services::private(config),
         address: address(config),
         absent,
         control_repo: config.code.control_repo.clone(),

@@ -53,6 +53,17 @@ pub struct Replica {
     pub depends_on: Vec<String>,
 }
 
+/// A file of the user's with a secret: known by its path, and read when it is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Private {
+    /// Path in the volume.
+    pub path: String,
+    /// Where it is on this machine.
+    pub from: std::path::PathBuf,
+    /// Owner and group; nobody else may read it.
+    pub owner: u32,
+}
+
 /// What goes into a replica's hash.
 #[derive(Serialize)]
 struct Identity<'a> {
@@ -92,10 +103,20 @@ pub(super) fn files(config: &Config, sizing: &Sizing) -> BTreeMap<String, Vec<Fi
         let certname = compilers::certname(config.project.as_str(), number);
         files.insert(compilers::config_volume(number), puppet::server::compiler_files(config, sizing, &certname));
     }
+    if config.has(Addon::Relay) {
+        files.insert(addons::parts(Addon::Relay).volume.to_owned(), puppet::relay::files(config));
+    }
     if config.has(Addon::Bridge) {
         files.insert(addons::BRIDGE_CONFIG.to_owned(), puppet::bridge::files(config));
     }
     files
+}
+
+/// The user's files with secrets, by volume key.
+pub(super) fn private(config: &Config) -> BTreeMap<String, Vec<Private>> {
+    let private = puppet::relay::private(config);
+    let there = config.has(Addon::Relay) && !private.is_empty();
+    there.then(|| (addons::parts(Addon::Relay).volume.to_owned(), private)).into_iter().collect()
 }
 
 impl Context<'_> {

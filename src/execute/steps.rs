@@ -6,7 +6,7 @@ use super::{
     Context, backup_steps, ca_steps, code_steps, compare_steps, compiler_steps, crl_steps, ends_container, hook_steps,
     image_steps, node_steps, prove, record_steps, restore_steps, secret_steps, upgrade_steps, wait,
 };
-use crate::desired::labels;
+use crate::desired::{Private, labels};
 use crate::engine::found::FoundNetwork;
 use crate::engine::spec::{ContainerSpec, NetworkSpec};
 use crate::engine::{EngineError, FileEntry};
@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, id: usize, action: &Action) -> Result
             }
             engine.remove_volume(name).await?;
         }
-        Action::PlaceFiles { key, volume, files } => place(context, key, volume, files).await?,
+        Action::PlaceFiles { key, volume, files, private } => place(context, key, volume, files, private).await?,
         Action::IssueCredentials { task, request, certificates } => {
             return issue(context, id, task, request, certificates).await;
         }
@@ -205,13 +205,20 @@ async fn ours_or(context: &Context, spec: &ContainerSpec, conflict: EngineError)
 }
 
 /// Writes files into a volume by way of a container that is never started.
-async fn place(context: &Context, key: &str, volume: &str, files: &[FileEntry]) -> Result<()> {
+async fn place(context: &Context, key: &str, volume: &str, files: &[FileEntry], private: &[Private]) -> Result<()> {
     let engine = &context.engine;
+    let mut files = files.to_vec();
+    for Private { path, from, owner } in private {
+        let content = std::fs::read_to_string(from)
+            .map_err(|e| Error::failed(format!("cannot read {}", from.display())).because(e))?;
+        let owner = (u64::from(*owner), u64::from(*owner));
+        files.push(FileEntry { path: path.clone(), content, owner, mode: 0o400 });
+    }
     let name = format!("{}-place-{key}", context.project);
     let spec = lock::anchor_container(&context.project, name.clone(), "task", &[(key.into(), volume.into())]);
     engine.remove_container(&name).await?;
     engine.create_container(&spec).await?;
-    let placed = engine.put_files(&name, &format!("/volumes/{key}"), files).await;
+    let placed = engine.put_files(&name, &format!("/volumes/{key}"), &files).await;
     engine.remove_container(&name).await?;
     Ok(placed?)
 }

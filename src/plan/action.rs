@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::backup::Source;
 use crate::backup::Part;
 use crate::config::types::Place;
-use crate::desired::{CrlCopy, Desired};
+use crate::desired::{CrlCopy, Desired, Private};
 use crate::engine::FileEntry;
 use crate::engine::spec::{ContainerSpec, NetworkSpec, VolumeSpec};
 use crate::hook::Occasion;
@@ -82,6 +82,9 @@ pub enum Action {
         volume: String,
         /// The files; never secret.
         files: Vec<FileEntry>,
+        /// The user's files that go with them, which are read when it is done.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        private: Vec<Private>,
     },
     /// Make CA, certificates and secrets in a one-shot container, as far as they are missing.
     IssueCredentials {

@@ -102,7 +102,13 @@ fn enrol(
     let certnames: Vec<String> = replicas.iter().map(|r| r.certname.clone()).collect();
     let numbers: Vec<u32> = replicas.iter().map(|r| r.number).collect();
     let owner = desired.credentials.eyaml.owner;
-    let request: String = numbers.iter().map(|n| format!("eyaml {} {owner}\n", compilers::config_volume(*n))).collect();
+    let mut request: String =
+        numbers.iter().map(|n| format!("eyaml {} {owner}\n", compilers::config_volume(*n))).collect();
+    for (name, volume, path, owner) in &desired.credentials.compiler_copies {
+        if numbers.iter().any(|n| compilers::config_volume(*n) == *volume) {
+            request += &format!("copysecret {name} {volume} {path} {owner}\n");
+        }
+    }
     let task = Box::new(enrolment(desired, &certnames, &numbers));
     Some(plan.add(Action::EnrolCompilers { primary, certnames, task, request }, cause, needs))
 }
@@ -208,7 +214,12 @@ fn start_all(plan: &mut Builder, desired: &Desired, observed: &Observed, these: 
             let helper = format!("{}-place-{key}", desired.project);
             before.extend(plan.find("remove_container", &helper));
             let files = desired.files.get(key).cloned().unwrap_or_default();
-            let action = Action::PlaceFiles { key: key.clone(), volume: labels::scoped(&desired.project, key), files };
+            let action = Action::PlaceFiles {
+                key: key.clone(),
+                volume: labels::scoped(&desired.project, key),
+                files,
+                private: vec![],
+            };
             plan.add(action, cause.as_str(), before);
         }
     }

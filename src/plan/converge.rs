@@ -57,8 +57,8 @@ fn converge(desired: &Desired, observed: &Observed, again: &[String], scale: Opt
     let rotation = rotate::interrupted(desired, observed);
     let issue = issue::issue(desired, observed, again, rotation.is_some());
     let mut fates: Vec<(&Replica, Fate)> = desired.replicas.iter().map(|r| (r, fate(desired, observed, r))).collect();
-    if rotation.is_some() {
-        rotate::restart_clients(&mut fates);
+    if let Some(secret) = rotation {
+        rotate::restart_clients(&mut fates, secret);
     }
     let anew = matches!(issue, Some(Issue::All { .. }));
     let stranger = compilers::restart_where_balancer_is_new(desired, observed, again, anew, &mut fates);
@@ -83,7 +83,7 @@ fn converge(desired: &Desired, observed: &Observed, again: &[String], scale: Opt
     }
     foundation(&mut plan, desired, observed);
     // Everybody starts anew where all is issued, and reads the new value then.
-    let server = rotate::server_that_stays(&fates).filter(|_| !anew);
+    let server = rotation.and_then(|secret| rotate::server_that_stays(&fates, secret)).filter(|_| !anew);
     let renewed = rotation.map(|secret| rotate::renew(&mut plan, desired, secret, server, vec![]));
     let issues = issue.is_some();
     let issued = match issue {
@@ -320,6 +320,7 @@ fn service(
                     key: key.clone(),
                     volume: labels::scoped(&desired.project, key),
                     files: files.clone(),
+                    private: desired.private.get(key).cloned().unwrap_or_default(),
                 };
                 let new = !observed.containers.contains_key(name);
                 needs.push(plan.add(action, if new { "for its first start" } else { cause.as_str() }, before));

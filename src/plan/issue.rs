@@ -54,7 +54,7 @@ fn missing(desired: &Desired, observed: &Observed, rotation: bool) -> Option<Iss
         return all(cause, new_secrets);
     }
     if issued.request != hash::of(&desired.credentials.lasting()) {
-        return all("certificate names changed".into(), new_secrets);
+        return all("certificate names or secrets changed".into(), new_secrets);
     }
     let agents: Vec<(String, String)> = desired
         .credentials

@@ -2,9 +2,11 @@
 //!
 //! Key pairs of eyaml and one-time tokens are used by nobody who would have to restart: a step each.
 //!
-//! For the database password the record is marked first. As long as the mark is there, nobody knows who has which value,
-//! so whoever comes next, `secrets rotate` or `up`, does all of it again: a new value, all copies, PostgreSQL's role, who
-//! logs in with it.
+//! For the others the record is marked first. As long as the mark is there, nobody knows who has which value, so whoever
+//! comes next, `secrets rotate` or `up`, does all of it again: a new value, all copies, whoever has to be told.
+//!
+//! - The database password: PostgreSQL is told while it runs, PuppetDB restarts.
+//! - A token of the Relay server: that restarts, and lets nobody in with the old one. Who shows a token reads it each time.
 
 use super::builder::Builder;
 use super::converge::prove;
@@ -13,15 +15,32 @@ use super::images::{image_step, images_needed};
 use super::issue::{scoped, task};
 use super::unfinished;
 use super::{Action, Plan, ca};
-use crate::desired::credentials::{DATABASE_PASSWORD, EYAML};
+use crate::desired::credentials::{BRIDGE_TOKEN, DATABASE_PASSWORD, EYAML, OPERATOR_TOKEN, TRIGGER_TOKEN};
 use crate::desired::{Desired, PRIMARY, Replica};
 use crate::error::{Error, Result};
 use crate::observed::Observed;
 
-/// Who lets others in with the secret. It can be told of a new value while it runs.
-const SERVER: &str = "postgres";
-/// Who logs in with it, and reads it when it starts.
-const CLIENT: &str = "puppetdb";
+/// Who is concerned when a secret gets a new value.
+struct Concerned {
+    /// Who lets others in with it, and can be told while it runs.
+    told: Option<&'static str>,
+    /// Who reads it when it starts.
+    restarts: &'static str,
+    /// What it is, for people.
+    what: &'static str,
+}
+
+/// Who that is; nobody for what is no such secret.
+fn concerned(secret: &str) -> Option<Concerned> {
+    match secret {
+        DATABASE_PASSWORD => Some(Concerned { told: Some("postgres"), restarts: "puppetdb", what: "password" }),
+        BRIDGE_TOKEN | OPERATOR_TOKEN | TRIGGER_TOKEN => {
+            Some(Concerned { told: None, restarts: "relay", what: "token" })
+        }
+        _ => None,
+    }
+}
+
 /// Run where secrets are kept: makes and delivers the new value, then puts it in the place of the old one.
 const RENEW: &str =
     "/usr/local/bin/pupperware-provision; cd /volumes/state/secrets; mv -f \"$1.next\" \"$1\"; sync -f \"$1\"";
@@ -35,12 +54,18 @@ pub const TOKENS: &str = "tokens";
 /// There is no such secret, or a service is not as it should be.
 pub fn rotate(desired: &Desired, observed: &Observed, secret: &str) -> Result<Plan> {
     unfinished::refuse(observed)?;
+    let there = || desired.credentials.secrets.iter().map(|(name, _)| name.as_str());
     match secret {
-        DATABASE_PASSWORD => password(desired, observed, secret),
         EYAML => key_pair(desired, observed),
         TOKENS => tokens(desired, observed),
-        _ => Err(Error::usage(format!("there is no secret \"{secret}\" that can be rotated"))
-            .hint(format!("there are {DATABASE_PASSWORD}, {EYAML} and {TOKENS}"))),
+        _ => match concerned(secret).filter(|_| there().any(|name| name == secret)) {
+            Some(concerned) => value(desired, observed, secret, &concerned),
+            None => {
+                let names = there().chain([EYAML]).collect::<Vec<_>>().join(", ");
+                Err(Error::usage(format!("there is no secret \"{secret}\" that can be rotated"))
+                    .hint(format!("there are {names} and {TOKENS}")))
+            }
+        },
     }
 }
 
@@ -71,11 +96,11 @@ fn tokens(desired: &Desired, observed: &Observed) -> Result<Plan> {
     Ok(plan.finish())
 }
 
-fn password(desired: &Desired, observed: &Observed, secret: &str) -> Result<Plan> {
-    let server = well(desired, observed, SERVER)?;
-    let client = well(desired, observed, CLIENT)?;
+fn value(desired: &Desired, observed: &Observed, secret: &str, concerned: &Concerned) -> Result<Plan> {
+    let server = concerned.told.map(|service| well(desired, observed, service)).transpose()?;
+    let client = well(desired, observed, concerned.restarts)?;
     // With these, the platform is proved.
-    for service in [PRIMARY, "agent"] {
+    for service in [PRIMARY, "puppetdb", "agent"] {
         well(desired, observed, service)?;
     }
     let mut plan = Builder::default();
@@ -83,7 +108,7 @@ fn password(desired: &Desired, observed: &Observed, secret: &str) -> Result<Plan
     let images = image_step(&plan, "provision").into_iter().collect();
     let mark = Action::RecordRotation { secret: secret.into(), under_way: true };
     let marked = plan.add(mark, "so that it is finished whatever happens", images);
-    let renewed = renew(&mut plan, desired, secret, Some(server), vec![marked]);
+    let renewed = renew(&mut plan, desired, secret, server, vec![marked]);
 
     let (name, service) = (client.spec.name.clone(), client.service.clone());
     let action = Action::StopContainer {
@@ -91,9 +116,9 @@ fn password(desired: &Desired, observed: &Observed, secret: &str) -> Result<Plan
         service: service.clone(),
         grace_seconds: client.spec.stop_grace_seconds,
     };
-    let stopped = plan.add(action, "it knows the old password", vec![renewed]);
+    let stopped = plan.add(action, format!("it knows the old {}", concerned.what), vec![renewed]);
     let action = Action::StartContainer { name: name.clone(), service: service.clone() };
-    let started = plan.add(action, "it was stopped for its password", vec![stopped]);
+    let started = plan.add(action, format!("it was stopped for its {}", concerned.what), vec![stopped]);
     plan.add(Action::WaitReady { name, service }, "it starts", vec![started]);
     finish(&mut plan, secret);
     prove(&mut plan, desired);
@@ -129,18 +154,20 @@ pub(super) fn interrupted<'d>(desired: &'d Desired, observed: &Observed) -> Opti
     desired.credentials.secrets.iter().map(|(name, _)| name.as_str()).find(|name| *name == rotating)
 }
 
-/// Whoever logs in with the secret has to read it again.
-pub(super) fn restart_clients(fates: &mut [(&Replica, Fate)]) {
+/// Whoever reads the secret when it starts has to read it again.
+pub(super) fn restart_clients(fates: &mut [(&Replica, Fate)], secret: &str) {
+    let Some(Concerned { restarts, what, .. }) = concerned(secret) else { return };
     for (replica, fate) in fates {
-        if replica.service == CLIENT && matches!(fate, Fate::Keep | Fate::Wait(_)) {
-            *fate = Fate::Restart("the rotation of its password was interrupted".into());
+        if replica.service == restarts && matches!(fate, Fate::Keep | Fate::Wait(_)) {
+            *fate = Fate::Restart(format!("the rotation of its {what} was interrupted"));
         }
     }
 }
 
 /// The server that goes on running, and must be told; one that starts reads its copy.
-pub(super) fn server_that_stays<'d>(fates: &[(&'d Replica, Fate)]) -> Option<&'d Replica> {
-    let stays = |(r, fate): &&(&Replica, Fate)| r.service == SERVER && matches!(fate, Fate::Keep | Fate::Wait(_));
+pub(super) fn server_that_stays<'d>(fates: &[(&'d Replica, Fate)], secret: &str) -> Option<&'d Replica> {
+    let told = concerned(secret)?.told?;
+    let stays = |(r, fate): &&(&Replica, Fate)| r.service == told && matches!(fate, Fate::Keep | Fate::Wait(_));
     fates.iter().find(stays).map(|(r, _)| *r)
 }
 
@@ -154,12 +181,11 @@ pub(super) fn renew(
 ) -> usize {
     let credentials = &desired.credentials;
     let bytes = credentials.secrets.iter().find(|(name, _)| name == secret).map_or(24, |(_, bytes)| *bytes);
-    let copies = || credentials.copies.iter().filter(|(name, ..)| name == secret);
     let mut request = format!("secret {secret}.next {bytes}\n");
-    for (_, volume, path, owner) in copies() {
+    for (volume, path, owner) in credentials.copies_of(secret) {
         request += &format!("copysecret {secret}.next {volume} {path} {owner}\n");
     }
-    let keys: Vec<&str> = ["state"].into_iter().chain(copies().map(|(_, key, ..)| key.as_str())).collect();
+    let keys: Vec<&str> = ["state"].into_iter().chain(credentials.copies_of(secret).map(|(key, ..)| key)).collect();
     let mut task = task(desired, &scoped(desired, &keys));
     task.entrypoint = Some(["/bin/sh", "-euc", RENEW, "renew", secret].map(String::from).to_vec());
 

@@ -31,7 +31,7 @@ relay:
   token_file: /etc/pupperware/secrets/relay-bridge-token
   ca_file: /etc/pupperware/ssl/ca.pem
 state_dir: /var/lib/bridge
-backend: ssh
+backend: platform
 ssh:
   user: root
   port: 2222

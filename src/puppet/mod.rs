@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod postgres;
 pub mod puppetboard;
 pub mod puppetdb;
+pub mod relay;
 pub mod serial;
 pub mod server;
 pub mod volumes;

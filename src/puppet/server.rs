@@ -1,6 +1,6 @@
 //! puppetserver's configuration: what differs from one platform to another. The rest is in its image.
 
-use super::{directory, file, megabytes};
+use super::{directory, file, megabytes, relay};
 use crate::config::Config;
 use crate::config::sizing::Sizing;
 use crate::config::types::{Autosign, AutosignPolicy};
@@ -16,10 +16,13 @@ pub fn files(config: &Config, sizing: &Sizing) -> Vec<FileEntry> {
         file("puppetdb.conf", PUPPETDB_CONF.to_owned(), OWNER),
         file("routes.yaml", ROUTES.to_owned(), OWNER),
         file("conf.d/webserver.conf", WEBSERVER.to_owned(), OWNER),
-        file("conf.d/puppetserver.conf", puppetserver_conf(sizing.puppetserver.jruby_instances.value), OWNER),
+        file("conf.d/puppetserver.conf", puppetserver_conf(config, sizing.puppetserver.jruby_instances.value), OWNER),
         file("jvm.options", jvm_options(sizing.puppetserver.heap.value), OWNER),
         file("autosign.globs", autosign_globs(&config.puppetserver.autosign), OWNER),
     ];
+    if config.reports_to_relay() {
+        files.extend(relay::processor());
+    }
     if let Some(program) = policy(config) {
         let executable = |path: &str, content: String| FileEntry { mode: 0o750, ..file(path, content, OWNER) };
         files.push(executable("autosign", AUTOSIGN.to_owned()));
@@ -47,7 +50,7 @@ printf '%s\\n' \"$csr\" | timeout 60 /etc/pupperware/autosign.policy \"$1\"
 pub fn compiler_files(config: &Config, sizing: &Sizing, certname: &str) -> Vec<FileEntry> {
     let ssl = "/var/lib/puppet/ssl";
     let curl = format!("cert = {ssl}/certs/{certname}.pem\nkey = {ssl}/private_keys/{certname}.pem\n");
-    vec![
+    let mut files = vec![
         directory(".", OWNER, 0o755),
         directory("conf.d", OWNER, 0o755),
         directory("services.d", OWNER, 0o755),
@@ -57,10 +60,19 @@ pub fn compiler_files(config: &Config, sizing: &Sizing, certname: &str) -> Vec<F
         file("services.d/ca.cfg", NO_CA.to_owned(), OWNER),
         file("conf.d/webserver.conf", compiler_webserver(certname), OWNER),
         file("conf.d/authorization.conf", HEADERS.to_owned(), OWNER),
-        file("conf.d/puppetserver.conf", puppetserver_conf(sizing.compiler.jruby_instances.value), OWNER),
+        file("conf.d/puppetserver.conf", puppetserver_conf(config, sizing.compiler.jruby_instances.value), OWNER),
         file("jvm.options", jvm_options(sizing.compiler.heap.value), OWNER),
         file(".curlrc", curl, OWNER),
-    ]
+    ];
+    if config.reports_to_relay() {
+        files.extend(relay::processor());
+    }
+    files
+}
+
+/// Where reports go.
+fn reports(config: &Config) -> &'static str {
+    if config.reports_to_relay() { "puppetdb,relay" } else { "puppetdb" }
 }
 
 /// The list of revoked certificates is read again when it changes, as on the primary.
@@ -110,8 +122,9 @@ fn compiler_conf(config: &Config, certname: &str) -> String {
          rundir = /run/puppetserver\n\
          storeconfigs = true\n\
          storeconfigs_backend = puppetdb\n\
-         reports = puppetdb\n\
+         reports = {}\n\
          environment_timeout = {}\n{}",
+        reports(config),
         config.puppetserver.environment_timeout,
         if config.code.control_repo.is_some() { DEPLOYED } else { "" }
     )
@@ -136,10 +149,11 @@ fn puppet_conf(config: &Config) -> String {
          autosign = {}\n\
          storeconfigs = true\n\
          storeconfigs_backend = puppetdb\n\
-         reports = puppetdb\n\
+         reports = {}\n\
          environment_timeout = {}\n{}",
         config.project,
         if policy(config).is_some() { "/etc/pupperware/autosign" } else { "/usr/local/bin/pupperware-autosign" },
+        reports(config),
         config.puppetserver.environment_timeout,
         if config.code.control_repo.is_some() { DEPLOYED } else { "" }
     )
@@ -183,11 +197,12 @@ webserver: {
 }
 ";
 
-fn puppetserver_conf(instances: u32) -> String {
+fn puppetserver_conf(config: &Config, instances: u32) -> String {
+    let more = if config.reports_to_relay() { format!(", {}", relay::LOAD_PATH) } else { String::new() };
     format!(
         "# Written by pupperware; changes are overwritten.\n\
          jruby-puppet: {{\n\
-         \x20   ruby-load-path: [/usr/lib/puppetserver/ruby/vendor_ruby]\n\
+         \x20   ruby-load-path: [/usr/lib/puppetserver/ruby/vendor_ruby{more}]\n\
          \x20   gem-home: /var/lib/puppetserver/jruby-gems\n\
          \x20   gem-path: [${{jruby-puppet.gem-home}}, \"/usr/lib/puppetserver/vendored-jruby-gems\"]\n\
          \x20   server-conf-dir: /etc/puppet\n\

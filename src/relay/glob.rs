@@ -1,10 +1,10 @@
 //! Patterns in which `*` stands for any characters and nothing else is special: names of nodes, and resources, which are
 //! full of brackets.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A pattern.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Glob(String);
 

@@ -193,6 +193,8 @@ fn every_setting_is_shown() {
     puppetboard.memory 256m (default)
     relay.enabled true (default)
     relay.publish - (default)
+    relay.reports - (default)
+    relay.rules - (default)
     code.dir - (default)
     code.control_repo.url - (default)
     code.control_repo.ssh_key - (default)

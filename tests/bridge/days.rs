@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pupperware::relay::api::{NodeStatus, Outcome, Status};
@@ -116,6 +119,27 @@ fn the_server_has_a_bad_day() {
         assert_eq!(site.started().len(), 1, "{fault:?}");
         assert_eq!(relay.book.outcome(&id), Some(Outcome::Finished));
     }
+}
+
+/// A conflict is no trouble that goes by: whose run it is then, somebody else has decided.
+#[test]
+fn the_server_answers_with_409() {
+    let conflict = || Fault::Say(409, "<html>conflict</html>".into());
+    let (site, relay) = (Site::new("ends 2"), FakeRelay::start(false));
+    let id = relay.book.ask(&["web01"], |_| {});
+    relay.fail(move |_, path, _| if path.ends_with("accept") { conflict() } else { Fault::None });
+    assert!(site.once(&relay.url()).status.success());
+    assert!(site.started().is_empty(), "it was not accepted");
+    assert_eq!(relay.book.outcome(&id), None, "and is there for who accepts it");
+
+    let conflict = || Fault::Say(409, "<html>conflict</html>".into());
+    let (site, relay) = (Site::new("sleep 0.5; ends 2").with("parallelism: 1\n"), FakeRelay::start(false));
+    let id = relay.book.ask(&["web01", "web02", "web03"], |_| {});
+    relay.fail(move |method, _, _| if method == "PUT" { conflict() } else { Fault::None });
+    let output = site.once(&relay.url());
+    assert!(text(&output.stderr).contains("nothing more is started for it"), "{}", text(&output.stderr));
+    assert!(site.started().len() < 3, "{:?}", site.started());
+    assert_eq!(relay.book.outcome(&id), None);
 }
 
 #[test]
@@ -305,5 +329,48 @@ fn tls_that_cannot_be_trusted() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("clear text"), "{}", text(&output.stderr));
     assert!(relay.requests.lock().unwrap().is_empty(), "no token left the machine");
+    // A certificate of nobody whom we trust, and one of another name.
+    for (ca, why) in [("web01.pem", "UnknownIssuer"), ("issuing.pem", "name")] {
+        let (address, asked) = over_tls();
+        let ca = fixture(ca);
+        let site = Site::new("ends 0").with_ca(ca.to_str().unwrap());
+        let output = ended(
+            site.bridge(&format!("https://localhost:{}", address.port()), &["--check"])
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains("cannot trust") && said.contains(why), "{said}");
+        assert!(!asked.load(Ordering::SeqCst), "no token was sent");
+    }
     fs::set_permissions(site.path("token"), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/puppet/authority/fixtures").join(name)
+}
+
+/// A server with the certificate of `web01`; whether anything came to it over TLS.
+fn over_tls() -> (SocketAddr, Arc<AtomicBool>) {
+    let acceptor = pupperware::relay::server::tls::acceptor(&fixture("web01.pem"), &fixture("web01.key")).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, asked) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+    let seen = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            listener.set_nonblocking(true).unwrap();
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(mut stream) = acceptor.accept(stream).await
+                    && tokio::io::AsyncReadExt::read_u8(&mut stream).await.is_ok()
+                {
+                    seen.store(true, Ordering::SeqCst);
+                }
+            }
+        });
+    });
+    (address, asked)
 }

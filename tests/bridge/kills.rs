@@ -145,3 +145,34 @@ fn on_a_strict_server_no_node_is_started_twice_either() {
         });
     }
 }
+
+/// The server is away for an hour, with a run under way: that goes on to its end, which is told soon after the hour; what
+/// was asked for meanwhile is done then. No node is started twice.
+#[test]
+fn the_server_is_away_for_an_hour() {
+    runtime().block_on(async {
+        let begun = tokio::time::Instant::now();
+        let back = begun + Duration::from_secs(3_610);
+        let away = Some((begun + Duration::from_secs(10), back));
+        let world = Arc::new(World { away, takes: Duration::from_secs(60), ..World::new(false) });
+        let first = world.book.ask(&["a", "b", "c"], |_| {});
+        let (end, shutdown) = watch::channel(false);
+        let story = async {
+            tokio::time::sleep(Duration::from_secs(1_800)).await;
+            assert_eq!(world.started.lock().unwrap().len(), 3, "what was under way goes on without the server");
+            assert_eq!(world.book.outcome(&first), None);
+            let second = world.book.ask(&["a", "b", "c"], |_| {});
+            while world.book.outcome(&first).is_none() || world.book.outcome(&second).is_none() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            end.send_replace(true);
+            (second, back.elapsed())
+        };
+        let (lived, (second, after)) = tokio::join!(live(&world, NEVER, false, shutdown), story);
+        assert!(matches!(lived, Ok(true)));
+        check(&world, &[first.clone(), second]);
+        assert_eq!(world.book.outcome(&first), Some(Outcome::Finished));
+        // The longest pauses, and the second run itself.
+        assert!(after < Duration::from_secs(300), "{after:?} after the server was back");
+    });
+}

@@ -12,13 +12,14 @@ use crate::server::FakeRelay;
 pub struct Site {
     folder: tempfile::TempDir,
     more: String,
+    ca: Option<String>,
 }
 
 impl Site {
     /// `ssh` does this; `$node` is the node, `$remote` what it is told to run.
     pub fn new(script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = Site { folder, more: String::new() };
+        let site = Site { folder, more: String::new(), ca: None };
         site.token("s3cret");
         let started = site.path("started");
         // Its last two arguments, as with every ssh; what it says is what Puppet says.
@@ -36,6 +37,12 @@ impl Site {
     /// With these lines in the bridge's file.
     pub fn with(mut self, more: &str) -> Self {
         self.more = more.to_owned();
+        self
+    }
+
+    /// With these authorities instead of the machine's.
+    pub fn with_ca(mut self, file: &str) -> Self {
+        self.ca = Some(file.to_owned());
         self
     }
 
@@ -64,9 +71,10 @@ impl Site {
 
     pub fn bridge(&self, url: &str, flags: &[&str]) -> Command {
         let file = format!(
-            "relay: {{ url: '{url}', token_file: '{}', wait_seconds: 5, interval_seconds: 1 }}\nstate_dir: '{}'\n\
+            "relay: {{ url: '{url}', token_file: '{}', wait_seconds: 5, interval_seconds: 1{} }}\nstate_dir: '{}'\n\
              openssh_client_path: '{}'\n{}heartbeat_seconds: 1\nrecovery_seconds: 1\n{}",
             self.path("token").display(),
+            self.ca.as_ref().map(|file| format!(", ca_file: '{file}'")).unwrap_or_default(),
             self.path("state").display(),
             self.path("ssh").display(),
             if self.more.contains("backend:") { "" } else { "backend: ssh\n" },

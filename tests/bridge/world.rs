@@ -44,6 +44,8 @@ pub struct World {
     pub calls: AtomicUsize,
     /// How long Puppet takes.
     pub takes: Duration,
+    /// When the server cannot be reached: from, and to.
+    pub away: Option<(tokio::time::Instant, tokio::time::Instant)>,
     pub folder: tempfile::TempDir,
 }
 
@@ -61,6 +63,7 @@ impl World {
             lost_answers: Vec::new(),
             calls: AtomicUsize::new(0),
             takes: Duration::from_secs(3),
+            away: None,
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -140,6 +143,15 @@ pub async fn live(
 struct Server(Arc<Life>);
 
 impl Server {
+    /// Nothing, while the server cannot be reached.
+    fn reached(&self) -> Result<(), CallError> {
+        let now = tokio::time::Instant::now();
+        match self.0.world.away {
+            Some((from, to)) if (from..to).contains(&now) => Err(CallError::NotSent("connection refused".into())),
+            _ => Ok(()),
+        }
+    }
+
     /// The answer, unless it gets lost.
     fn answer<T>(&self, answer: Result<T, CallError>) -> Result<T, CallError> {
         let world = &self.0.world;
@@ -163,6 +175,7 @@ impl RelayApi for Server {
     fn list(&self, wait: Duration) -> Called<'_, Listed> {
         Box::pin(async move {
             self.0.point().await;
+            self.reached()?;
             let world = &self.0.world;
             let begun = tokio::time::Instant::now();
             while !world.book.strict
@@ -179,6 +192,7 @@ impl RelayApi for Server {
     fn accept<'a>(&'a self, run: &'a RunId, token: &'a AcceptToken) -> Called<'a, Option<Lease>> {
         Box::pin(async move {
             self.0.point().await;
+            self.reached()?;
             let answer = self.0.world.book.accept(run, Some(token)).map_err(refused);
             self.0.point().await;
             self.answer(answer)
@@ -188,6 +202,7 @@ impl RelayApi for Server {
     fn update<'a>(&'a self, run: &'a RunId, update: &'a StateUpdate) -> Called<'a, Option<State>> {
         Box::pin(async move {
             self.0.point().await;
+            self.reached()?;
             let answer = self.0.world.book.update(run, update).map(Some).map_err(refused);
             self.0.point().await;
             self.answer(answer)

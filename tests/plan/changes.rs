@@ -47,7 +47,7 @@ fn another_name_of_the_server_is_issued_by_the_same_ca() {
      0  stop container demo-puppetserver-1  (its configuration changed)
      1  remove container demo-puppetserver-1  (its configuration changed)  after 0
      2  remember credentials  (the old names hold no longer)
-     3  issue credentials  (certificate names changed)  after 1,2
+     3  issue credentials  (certificate names or secrets changed)  after 1,2
      4  write configuration into volume puppetserver-config  (its configuration changed)  after 1
      5  create container demo-puppetserver-1  (its configuration changed)  after 1,3,4
      6  start container demo-puppetserver-1  (it is new)  after 5
@@ -161,7 +161,7 @@ fn a_change_to_the_users_code_makes_the_server_anew_and_keeps_the_old_volume() {
      0  stop container demo-puppetserver-1  (its configuration changed)
      1  remove container demo-puppetserver-1  (its configuration changed)  after 0
      2  remember credentials  (the old names hold no longer)
-     3  issue credentials  (certificate names changed)  after 1,2
+     3  issue credentials  (certificate names or secrets changed)  after 1,2
      4  write configuration into volume puppetserver-config  (its configuration changed)  after 1
      5  create container demo-puppetserver-1  (its configuration changed)  after 1,3,4
      6  start container demo-puppetserver-1  (it is new)  after 5

@@ -15,6 +15,8 @@ use pupperware::observed::{Container, Observed};
 use pupperware::plan::{Action, Plan, reconcile};
 use pupperware::puppet::inventory::{Counts, Inventory};
 
+/// The database password's name.
+const PASSWORD: &str = "puppetdb-password";
 /// The secrets that an archive holds.
 const ARCHIVED: u64 = 4242;
 
@@ -40,8 +42,8 @@ pub struct Content {
     holding: bool,
     /// Whether it was told since it started: one that starts beside compilers that stop has nothing to lose.
     told: bool,
-    /// The database password.
-    password: Option<u64>,
+    /// Secrets, or copies of them, by name.
+    secrets: BTreeMap<String, u64>,
     /// Key pairs of hiera-eyaml, the first one first.
     pairs: Vec<u64>,
     /// Hash of the rendered configuration.
@@ -76,8 +78,8 @@ pub struct Engine {
     contents: BTreeMap<String, Content>,
     /// The networks that containers were made with: name -> network -> id.
     attachments: BTreeMap<String, BTreeMap<String, String>>,
-    /// The password that a running container read when it started.
-    passwords: BTreeMap<String, Option<u64>>,
+    /// The secrets that a running container read when it started, or was told.
+    read: BTreeMap<String, BTreeMap<String, u64>>,
     /// Running containers that wait for their credentials before they become what they are.
     waiting: BTreeSet<String>,
     /// The balancer's certificate that a running balancer shows, or a running compiler trusts.
@@ -101,7 +103,7 @@ impl Engine {
             observed: Observed::default(),
             contents: BTreeMap::new(),
             attachments: BTreeMap::new(),
-            passwords: BTreeMap::new(),
+            read: BTreeMap::new(),
             waiting: BTreeSet::new(),
             shown: BTreeMap::new(),
             clock: 0,
@@ -177,11 +179,11 @@ impl Engine {
         let waits = self.credentials_of(name).is_some_and(|(volume, _)| !self.volume(&volume).crl);
         if waits {
             self.waiting.insert(name.into());
-            self.passwords.remove(name);
+            self.read.remove(name);
         } else {
             self.waiting.remove(name);
-            let password = self.password_in_reach(name);
-            self.passwords.insert(name.into(), password);
+            let secrets = self.secrets_in_reach(name);
+            self.read.insert(name.into(), secrets);
             self.serves_database(name);
             self.faces_the_balancer(name);
         }
@@ -362,7 +364,7 @@ impl Engine {
     pub fn remove_container(&mut self, name: &str) {
         self.observed.containers.remove(name);
         self.attachments.remove(name);
-        self.passwords.remove(name);
+        self.read.remove(name);
         self.waiting.remove(name);
         self.shown.remove(name);
     }
@@ -435,8 +437,8 @@ impl Engine {
             Action::RenewSecret { task, request, .. } => self.renew(task, request, usize::MAX),
             Action::SetPassword { postgres } => {
                 assert!(self.container(postgres).running(), "{postgres} is told a password and does not run");
-                let password = self.password_in_reach(postgres);
-                self.passwords.insert(postgres.clone(), password);
+                let secrets = self.secrets_in_reach(postgres);
+                self.read.insert(postgres.clone(), secrets);
             }
             Action::CreateContainer { spec, service } => self.create_container(spec, service),
             Action::StartContainer { name, .. } => self.start_container(name),
@@ -553,7 +555,7 @@ impl Engine {
                 let volume = self.volume(&labels::scoped(&self.project.clone(), key));
                 match key.as_str() {
                     "ca" => volume.ca = Some(ARCHIVED),
-                    "state" => volume.password = Some(ARCHIVED),
+                    "state" => drop(volume.secrets.insert(PASSWORD.into(), ARCHIVED)),
                     _ => {}
                 }
                 let compiler = compilers::number_of(key).map(|number| format!("demo-compiler-{number}"));
@@ -803,10 +805,10 @@ impl Engine {
         self.starts_again(name);
     }
 
-    /// The password that a container would read if it started now.
-    fn password_in_reach(&self, name: &str) -> Option<u64> {
-        let volumes = &self.observed.containers[name].found.volumes;
-        volumes.iter().find_map(|v| self.contents.get(v)?.password)
+    /// The secrets that a container would read if it started now.
+    fn secrets_in_reach(&self, name: &str) -> BTreeMap<String, u64> {
+        let volumes = self.observed.containers[name].found.volumes.iter();
+        volumes.filter_map(|v| self.contents.get(v)).flat_map(|content| content.secrets.clone()).collect()
     }
 
     /// A compiler that is stopped where a balancer goes on has left that before.
@@ -880,8 +882,6 @@ impl Engine {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
                 ["dir", key, ..] => assert!(mounted.contains(&scoped(key)), "{line}: not mounted"),
-                // Only one secret is ever rotated.
-                ["secret" | "copysecret", name, ..] if *name != "puppetdb-password" => {}
                 ["ssh", certname, key, bridge, _] => {
                     for key in [key, bridge] {
                         assert!(mounted.contains(&scoped(key)), "{line}: not mounted");
@@ -893,13 +893,14 @@ impl Engine {
                     assert!(mounted.contains(&scoped(key)), "{line}: not mounted");
                     self.volume(&scoped(key)).opened = false;
                 }
-                ["secret", ..] => {
+                ["secret", name, ..] => {
                     let new = self.random();
-                    self.volume(&scoped("state")).password.get_or_insert(new);
+                    self.volume(&scoped("state")).secrets.entry((*name).to_owned()).or_insert(new);
                 }
-                ["copysecret", _, key, ..] => {
-                    let password = self.volume(&scoped("state")).password;
-                    self.volume(&scoped(key)).password = password;
+                ["copysecret", name, key, ..] => {
+                    assert!(mounted.contains(&scoped(key)), "{line}: not mounted");
+                    let value = self.volume(&scoped("state")).secrets[*name];
+                    self.volume(&scoped(key)).secrets.insert((*name).to_owned(), value);
                 }
                 ["eyaml", key, _, rest @ ..] => {
                     let new = self.random();
@@ -962,21 +963,48 @@ impl Engine {
         }
     }
 
-    /// A new password for so many of those that have a copy, and for what is kept when it is all.
+    /// A new value for so many of those that have a copy, and for what is kept when it is all.
     fn renew(&mut self, task: &ContainerSpec, request: &str, copies: usize) {
         assert!(self.observed.has_image(&task.image), "a secret is made without its image");
         self.remove_container(&task.name);
         let new = self.random();
+        let secret =
+            request.split(' ').nth(1).and_then(|name| name.strip_suffix(".next")).expect("a secret's next value");
         let keys = request.lines().filter_map(|l| l.strip_prefix("copysecret ")?.split(' ').nth(1));
         let keys = keys.take(copies).chain((copies > 1).then_some("state"));
         for volume in keys.map(|key| labels::scoped(&self.project, key)).collect::<Vec<_>>() {
-            self.volume(&volume).password = Some(new);
+            self.volume(&volume).secrets.insert(secret.to_owned(), new);
         }
     }
 
     /// The database password that a service started with, or was told.
     pub fn password(&self, service: &str) -> Option<u64> {
-        self.passwords.get(&labels::container_name(&self.project, service, 1)).copied().flatten()
+        self.secret(service, PASSWORD)
+    }
+
+    /// A secret that a service started with, or was told.
+    pub fn secret(&self, service: &str, secret: &str) -> Option<u64> {
+        self.read.get(&labels::container_name(&self.project, service, 1))?.get(secret).copied()
+    }
+
+    /// Every copy of a secret is the one that is kept, and the Relay server started with its own.
+    fn check_secrets(&self, desired: &Desired) {
+        let kept = &self.contents[&labels::scoped(&self.project, "state")].secrets;
+        for (secret, _) in &desired.credentials.secrets {
+            let wanted = kept.get(secret);
+            assert!(wanted.is_some(), "{secret} was not made");
+            for (key, ..) in desired.credentials.copies_of(secret) {
+                let copy = self.contents[&labels::scoped(&self.project, key)].secrets.get(secret);
+                assert_eq!(copy, wanted, "{key} has another {secret}");
+                if key == "relay-config" {
+                    assert_eq!(
+                        self.secret("relay", secret).as_ref(),
+                        wanted,
+                        "the server lets in with another {secret}"
+                    );
+                }
+            }
+        }
     }
 
     /// The key pairs that Puppet Server finds.
@@ -1066,6 +1094,7 @@ impl Engine {
         assert_eq!(self.observed.containers.values().find(leftovers), None);
         self.check_ssh(desired);
         self.check_passwords();
+        self.check_secrets(desired);
         assert!(!self.pairs().is_empty(), "Hiera has no key pair");
         self.check_balancer(desired);
     }

@@ -16,6 +16,7 @@ mod losses;
 mod properties;
 mod refusals;
 mod relay;
+mod reports;
 mod restore;
 mod rotation;
 mod scale;

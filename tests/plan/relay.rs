@@ -49,13 +49,14 @@ fn a_new_platform_has_both_beside_the_rest() {
     17  create volume relay-data  (no such volume)  after 4
     19  issue credentials  (a new platform)  after 4,5,6,7,8,9,10,11,12,13,14,15,16,17,18
     20  remember credentials  (so that it is issued once)  after 19
-    33  create container demo-relay-1  (no container)  after 0,3,16,17
-    34  start container demo-relay-1  (it is new)  after 33
-    35  wait for container demo-relay-1  (it starts)  after 19,34
-    36  write configuration into volume bridge-config  (for its first start)  after 6
-    37  create container demo-bridge-1  (no container)  after 0,2,6,7,36
-    38  start container demo-bridge-1  (it is new)  after 37
-    39  wait for container demo-bridge-1  (it starts)  after 19,38
+    33  write configuration into volume relay-config  (for its first start)  after 16
+    34  create container demo-relay-1  (no container)  after 0,3,16,17,33
+    35  start container demo-relay-1  (it is new)  after 34
+    36  wait for container demo-relay-1  (it starts)  after 19,35
+    37  write configuration into volume bridge-config  (for its first start)  after 6
+    38  create container demo-bridge-1  (no container)  after 0,2,6,7,37
+    39  start container demo-bridge-1  (it is new)  after 38
+    40  wait for container demo-bridge-1  (it starts)  after 19,39
     ");
     engine.up(&desired);
     engine.check(&desired);
@@ -83,17 +84,18 @@ fn added_to_a_platform_that_runs() {
     12  wait for container demo-puppetdb-1  (it starts)  after 11
     13  start container demo-puppetserver-1  (it was stopped for its CA)  after 8
     14  wait for container demo-puppetserver-1  (it starts)  after 13
-    15  create container demo-relay-1  (no container)  after 2,5,6,8
-    16  start container demo-relay-1  (it is new)  after 15
-    17  wait for container demo-relay-1  (it starts)  after 16
-    18  write configuration into volume bridge-config  (for its first start)  after 3
-    19  create container demo-bridge-1  (no container)  after 3,4,8,18
-    20  start container demo-bridge-1  (it is new)  after 19
-    21  wait for container demo-bridge-1  (it starts)  after 20
-    22  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 8,12,14,17,21
-    23  remember credentials  (so that it is issued once)  after 8,22
-    24  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,12,14,17,21,22,23
-    25  remember record  (so that it is proved once)  after 23,24
+    15  write configuration into volume relay-config  (for its first start)  after 5
+    16  create container demo-relay-1  (no container)  after 2,5,6,8,15
+    17  start container demo-relay-1  (it is new)  after 16
+    18  wait for container demo-relay-1  (it starts)  after 17
+    19  write configuration into volume bridge-config  (for its first start)  after 3
+    20  create container demo-bridge-1  (no container)  after 3,4,8,19
+    21  start container demo-bridge-1  (it is new)  after 20
+    22  wait for container demo-bridge-1  (it starts)  after 21
+    23  give the revocation list to container demo-postgres-1  (what was issued anew is revoked there)  after 8,12,14,18,22
+    24  remember credentials  (so that it is issued once)  after 8,23
+    25  apply a catalog with agent demo-agent-1  (release 8.0.0 is not proved as it runs now)  after 1,12,14,18,22,23,24
+    26  remember record  (so that it is proved once)  after 24,25
     ");
     engine.up(&desired);
     engine.check(&desired);
@@ -222,7 +224,7 @@ fn the_bridge_runs_on_the_platforms_own_agents_and_asks_its_own_puppetdb() {
       token_file: /etc/pupperware/secrets/relay-bridge-token
       ca_file: /etc/pupperware/ssl/ca.pem
     state_dir: /var/lib/bridge
-    backend: ssh
+    backend: platform
     ssh:
       user: root
       port: 2222

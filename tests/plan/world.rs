@@ -19,9 +19,12 @@ pub fn platform(yaml: &str) -> Desired {
 
 /// The same, with paths relative to a folder.
 pub fn platform_in(folder: Option<&Path>, yaml: &str) -> Desired {
-    let validated = validate::validate(tree::parse(&demo(yaml)), folder);
+    let mut validated = validate::validate(tree::parse(&demo(yaml)), folder);
     let errors: Vec<_> = validated.problems.iter().filter(|p| p.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
+    if let (Some(rules), Some(folder)) = (&mut validated.config.relay.rules, folder) {
+        rules.load(folder).expect("the rules can be used");
+    }
     let manifest = Manifest::embedded().expect("the manifest is whole");
     let channel = validated.config.channel().map(ToString::to_string);
     let release = choose(&manifest, channel.as_deref(), None, &Lineage::New).expect("there is such a release");

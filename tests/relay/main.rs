@@ -6,6 +6,7 @@ mod hostile;
 mod openapi;
 mod original;
 mod pages;
+mod processor;
 mod racing;
 mod rules;
 mod served;

@@ -186,6 +186,24 @@ fn a_run_is_stopped() {
     assert!(again.status.success(), "{}", text(&again.stderr));
 }
 
+/// Whoever asked is killed while they wait: the run is the server's, goes on, and is there for whoever looks.
+#[test]
+fn whoever_asked_is_gone() {
+    let site = Site::new("while [ ! -e \"$(dirname \"$0\")/go\" ]; do sleep 0.05; done; ends 2");
+    let _bridge = site.bridge();
+    let mut asking = site.pupperware(&["relay", "run", "--nodes", "web01", "--wait"]);
+    let mut asking = asking.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("Puppet runs on a node", || (!site.started().is_empty()).then_some(()));
+    asking.kill().unwrap();
+    asking.wait().unwrap();
+    let listed: Value = serde_json::from_slice(&site.relay(&["runs", "list", "-o", "json"]).stdout).unwrap();
+    let id = listed["runs"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(site.show(&id)["state"]["status"], "in-progress");
+    fs::write(site.path("bin/go"), "").unwrap();
+    let run = site.ended(&id);
+    assert_eq!((&run["state"]["outcome"], &run["nodes"][0]["status"]), (&"finished".into(), &"changed".into()));
+}
+
 #[test]
 fn the_server_is_killed_half_way() {
     let mut site = Site::new("while [ ! -e \"$(dirname \"$0\")/go\" ]; do sleep 0.05; done; ends 2");

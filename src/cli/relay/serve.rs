@@ -43,6 +43,9 @@ pub struct ServeArgs {
     /// Make what is in FILE the one token of this name, in the connection `default`. Can be given more than once.
     #[arg(long = "keep-token", value_name = "NAME=SCOPES:FILE")]
     pub keep_tokens: Vec<KeptToken>,
+    /// Let no token of this name, in the connection `default`, open anything any more. Can be given more than once.
+    #[arg(long = "drop-token", value_name = "NAME")]
+    pub drop_tokens: Vec<TokenName>,
     /// Keep runs that ended for so many days.
     #[arg(long, value_name = "DAYS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: u32,

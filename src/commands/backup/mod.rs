@@ -76,7 +76,11 @@ fn beside(config: &Config) -> Vec<(String, String)> {
         ("code.control_repo.token", of_repo(|r| r.token.as_ref())),
         ("code.control_repo.known_hosts", of_repo(|r| r.known_hosts.as_ref())),
     ];
-    all.into_iter().filter_map(|(setting, path)| Some((setting.to_owned(), path?))).collect()
+    let rules = config.relay.rules.as_ref();
+    let named = rules.and_then(|rules| rules.loaded()).into_iter().flat_map(|loaded| &loaded.beside);
+    let rules = rules.map(ToString::to_string).into_iter().chain(named.map(|file| file.from.display().to_string()));
+    let all = all.into_iter().filter_map(|(setting, path)| Some((setting.to_owned(), path?)));
+    all.chain(rules.map(|path| ("relay.rules".to_owned(), path))).collect()
 }
 
 /// A path that means the same from everywhere, as text: it goes into plans and records.

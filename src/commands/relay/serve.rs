@@ -61,6 +61,9 @@ pub(super) async fn run(args: &ServeArgs, report: &Report) -> Result<u8> {
         let new = NewToken { connection, name: kept.name.clone(), scopes: kept.scopes.clone() };
         relay.keep_token(new, token).await?;
     }
+    for name in &args.drop_tokens {
+        relay.drop_token("default".parse().expect("a name"), name.clone()).await?;
+    }
     report.note(format!("the Relay API is at {scheme}://{address}; Ctrl-C ends this"));
     let ask = async {
         cancel.requested().await;

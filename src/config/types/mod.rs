@@ -12,6 +12,7 @@ mod policy;
 mod publish;
 mod recipient;
 mod repository;
+mod rules;
 mod trust;
 mod window;
 
@@ -29,6 +30,7 @@ pub use policy::AutosignPolicy;
 pub use publish::{Publish, PublishHere, PublishRelay};
 pub use recipient::{AgeRecipient, PRIVATE_KEY};
 pub use repository::{PASSWORD, RepositoryUrl, Transport};
+pub use rules::{Beside, Loaded, RelayRules};
 pub use trust::{Sha256Sum, SigningKey};
 pub use window::Window;
 

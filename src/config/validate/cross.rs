@@ -11,6 +11,7 @@ pub fn check(config: &Config, context: &mut Context) {
     if config.has(Addon::Puppetboard) {
         puppetboard(config, context);
     }
+    relay(config, context);
     let (server, db, pg) = (&config.puppetserver, &config.puppetdb, &config.postgres);
     let bytes = |size: Option<u64>, or: u64| size.unwrap_or(or);
     let pairs = [
@@ -76,6 +77,28 @@ pub fn check(config: &Config, context: &mut Context) {
         context.problems.push(
             Problem::warning(span, "puppetserver.environment_timeout", message).suggest("write `0` or `unlimited`"),
         );
+    }
+}
+
+/// Rules that no report comes to tell nobody anything.
+fn relay(config: &Config, context: &mut Context) {
+    let given = |path: &str| context.given.get(path).copied();
+    let (rules, reports) = (given("relay.rules"), given("relay.reports"));
+    let mut warn = |span, path: &str, message: &str, other: Option<_>| {
+        let problem = Problem::warning(span, path, message);
+        context.problems.push(match other {
+            Some((span, what)) => problem.relate(span, what),
+            None => problem,
+        });
+    };
+    if !config.has(Addon::Relay) {
+        let given = [(rules, "relay.rules"), (reports.filter(|_| config.relay.reports == Some(true)), "relay.reports")];
+        for (span, path) in given.into_iter().filter_map(|(span, path)| Some((span?, path))) {
+            warn(span, path, "is of no use while the Relay server is switched off", None);
+        }
+    } else if let (Some(rules), Some(reports), Some(false)) = (rules, reports, config.relay.reports) {
+        let other = Some((reports, "reports are switched off here"));
+        warn(rules, "relay.rules", "no report comes to these rules", other);
     }
 }
 

@@ -234,7 +234,12 @@ fn puppetboard(context: &mut Context, node: Option<Node>) -> Puppetboard {
 
 fn relay(context: &mut Context, node: Option<Node>) -> Relay {
     let mut s = Section::new(context, "relay", node);
-    let relay = Relay { enabled: s.read("enabled").unwrap_or(Relay::default().enabled), publish: s.read("publish") };
+    let relay = Relay {
+        enabled: s.read("enabled").unwrap_or(Relay::default().enabled),
+        publish: s.read("publish"),
+        reports: s.read("reports"),
+        rules: s.read("rules"),
+    };
     s.finish();
     relay
 }

@@ -95,7 +95,8 @@ enum BackendName {
     Bolt,
     /// On whatever Puppet Enterprise's orchestrator knows.
     Orchestrator,
-    /// On the nodes that are listed in `ssh.nodes`, and no others.
+    /// Over SSH, on the nodes that are listed in `ssh.nodes` or whose host keys are in `ssh.known_hosts_file`, and no
+    /// others: the platform's own agents.
     Platform,
 }
 
@@ -243,8 +244,14 @@ impl BridgeConfig {
         {
             return Some("`node_puppet_path` is neither a path nor a command's name".into());
         }
-        if self.backend == Some(BackendName::Platform) && self.ssh.nodes.is_empty() {
-            return Some("the back-end `platform` needs nodes in `ssh.nodes`".into());
+        if self.backend == Some(BackendName::Platform) {
+            if self.ssh.nodes.is_empty() && self.ssh.known_hosts_file.is_none() {
+                return Some("the back-end `platform` needs nodes in `ssh.nodes`, or `ssh.known_hosts_file`".into());
+            }
+            if self.ssh.accept_new_host_keys {
+                let why = "runs on nodes that are known, so `ssh.accept_new_host_keys` is not for it";
+                return Some(format!("the back-end `platform` {why}"));
+            }
         }
         if self.backend == Some(BackendName::Orchestrator)
             && (self.orchestrator_api_url.is_none() || self.orchestrator.is_none())
@@ -285,8 +292,10 @@ impl BridgeConfig {
             };
             nodes.insert(name.clone(), address);
         }
-        let others = (self.backend != Some(BackendName::Platform)).then_some(Other { user, port: ssh.port });
-        Ok(Inventory { nodes, others })
+        let open = self.backend != Some(BackendName::Platform);
+        let known = ssh.known_hosts_file.clone().filter(|_| !open);
+        let others = (open || known.is_some()).then_some(Other { user, port: ssh.port });
+        Ok(Inventory { nodes, others, known })
     }
 
     /// The server's API.
@@ -438,6 +447,7 @@ mod tests {
             ("parallelism: 0\n", "parallelism"),
             ("paralellism: 5\n", "paralellism"),
             ("backend: platform\n", "ssh.nodes"),
+            ("backend: platform\nssh: { known_hosts_file: /k, accept_new_host_keys: true }\n", "accept_new_host_keys"),
             ("backend: orchestrator\n", "orchestrator_api_url"),
             ("backend: bolt\nssh: { accept_new_host_keys: true }\n", "accept_new_host_keys"),
             ("backend: telnet\n", "telnet"),

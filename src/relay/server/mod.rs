@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::{Error, Result};
-use crate::relay::api::{NewToken, Token, TokenId};
+use crate::relay::api::{ConnectionName, NewToken, Token, TokenId, TokenName};
 use book::Rules;
 use http::{Listening, Server, bind_admin};
 use keeper::Keeper;
@@ -103,6 +103,16 @@ impl Relay {
         let id = TokenId::from_random(bytes);
         let kept = self.keeper.act(move |book, _, now| book.adopt_token(new, id, &token, now)).await;
         kept.map_err(|refusal| unkept().because(refusal))
+    }
+
+    /// Lets no token of this name open anything any more.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub async fn drop_token(&self, connection: ConnectionName, name: TokenName) -> Result<()> {
+        let unkept = format!("the token `{name}` cannot be revoked");
+        let dropped = self.keeper.act(move |book, _, now| Ok((book.drop_tokens(&connection, &name, now), ())));
+        dropped.await.map_err(|refusal| Error::failed(unkept).because(refusal))
     }
 
     /// Answers until it is to end.

@@ -59,6 +59,12 @@ impl Book {
         Ok((facts, ()))
     }
 
+    /// Ends whatever has this name.
+    pub fn drop_tokens(&self, connection: &ConnectionName, name: &TokenName, now: Timestamp) -> Vec<Fact> {
+        let live = self.live(connection, name, now).into_iter();
+        live.map(|info| Fact::TokenEnds { id: info.id.clone(), at: now, revoked: true }).collect()
+    }
+
     /// A second token like this one, which ends after [`ROTATION_GRACE`].
     pub fn rotate_token(&self, old: &TokenId, id: TokenId, token: &Token, now: Timestamp) -> Decision<TokenInfo> {
         let known = self.token(old)?;

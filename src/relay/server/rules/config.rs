@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::relay::api::{ConnectionName, TokenName};
 use crate::relay::glob::Glob;
 
 /// The file. A key that is not known is an error: a mistyped condition would match everything.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RulesFile {
     /// The rules.
@@ -19,7 +19,7 @@ pub struct RulesFile {
 }
 
 /// What is told to whom.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What it is called; how far it has got is kept by this name.
@@ -42,7 +42,7 @@ pub struct Rule {
 }
 
 /// Which reports. Everything that is said has to fit; of a list, one is enough.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Conditions {
     /// Resources that changed, would change or failed, such as `File[/etc/sudoers*]`.
@@ -60,7 +60,7 @@ pub struct Conditions {
 }
 
 /// What a report says of its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
     /// Something was changed.
@@ -83,7 +83,7 @@ impl ReportStatus {
 }
 
 /// Where a message goes. Addresses are secrets, so that they come from files.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Receiver {
     /// An incoming webhook of Slack, or of whoever understands the same.
@@ -113,8 +113,36 @@ fn per_minute() -> NonZeroU32 {
     NonZeroU32::new(30).expect("not zero")
 }
 
+/// What is wrong with the text of a file, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// Line and column, from 1, where they are known.
+    pub place: Option<(u32, u32)>,
+    /// What.
+    pub why: String,
+}
+
 impl RulesFile {
-    /// Reads the file.
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Something in it is wrong.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let file: RulesFile = serde_yaml::from_str(text).map_err(|error| {
+            let said = error.to_string();
+            // The place is told apart from the words.
+            let why = said.rsplit_once(" at line ").map_or(said.as_str(), |(why, _)| why).to_owned();
+            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            Wrong { place: error.location().map(|at| (number(at.line()), number(at.column()))), why }
+        })?;
+        let mut names = BTreeSet::new();
+        match file.rules.iter().find(|rule| !names.insert(&rule.name)) {
+            Some(twice) => Err(Wrong { place: None, why: format!("two rules are called `{}`", twice.name) }),
+            None => Ok(file),
+        }
+    }
+
+    /// Reads the file. Paths in it are relative to its folder.
     ///
     /// # Errors
     /// It cannot be read, or something in it is wrong: what and where.
@@ -122,11 +150,25 @@ impl RulesFile {
         let wrong = || Error::usage(format!("the rules in {} cannot be used", path.display()));
         let hint = "docs/guides/relay.md describes the file";
         let text = std::fs::read_to_string(path).map_err(|e| wrong().because(e).hint(hint))?;
-        let file: RulesFile = serde_yaml::from_str(&text).map_err(|e| wrong().because(e).hint(hint))?;
-        let mut names = BTreeSet::new();
-        match file.rules.iter().find(|rule| !names.insert(&rule.name)) {
-            Some(twice) => Err(wrong().because(anyhow::anyhow!("two rules are called `{}`", twice.name)).hint(hint)),
-            None => Ok(file),
+        let mut file = Self::parse(&text).map_err(|Wrong { place, why }| {
+            let place = place.map(|(line, column)| format!("line {line}, column {column}: ")).unwrap_or_default();
+            wrong().because(anyhow::anyhow!("{place}{why}")).hint(hint)
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        file.rules.iter_mut().for_each(|rule| rule.send.relative_to(folder));
+        Ok(file)
+    }
+}
+
+impl Receiver {
+    /// Makes its paths relative to this folder.
+    pub fn relative_to(&mut self, folder: &Path) {
+        let join = |path: &mut PathBuf| *path = folder.join(&*path);
+        match self {
+            Receiver::Slack { url_file } => join(url_file),
+            Receiver::Webhook { url_file, secret_file, ca_file } => {
+                [url_file, secret_file].into_iter().chain(ca_file).for_each(join);
+            }
         }
     }
 }

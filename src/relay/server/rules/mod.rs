@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::keeper::Keeper;
-pub use config::RulesFile;
 use config::{Conditions, Rule};
+pub use config::{Receiver, RulesFile};
 use message::Message;
 use send::Sender;
 

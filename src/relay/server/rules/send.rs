@@ -12,7 +12,7 @@ use super::message::Message;
 use super::sign::Secret;
 use crate::relay::client::connection::{Connection, Limits};
 use crate::relay::client::target::Target;
-use crate::relay::client::tls::TlsFiles;
+use crate::relay::client::tls::{TlsFiles, connector};
 use crate::relay::client::token::TokenFile;
 
 /// How long a receiver may take.
@@ -51,15 +51,7 @@ impl Sender {
     /// # Errors
     /// A file cannot be read, others can read it, or it holds something else.
     pub fn new(receiver: &Receiver) -> Result<Self, String> {
-        let (url, ca, secret) = match receiver {
-            Receiver::Slack { url_file } => (url_file, None, None),
-            Receiver::Webhook { url_file, secret_file, ca_file } => {
-                let secret = Secret::parse(&text(secret_file)?).map_err(|why| named(secret_file, &why))?;
-                (url_file, ca_file.clone(), Some(secret))
-            }
-        };
-        // What is wrong with an address must not show it.
-        let target = Target::parse(&text(url)?).map_err(|_| named(url, "is not a URL that can be sent to"))?;
+        let (target, ca, secret) = read(receiver)?;
         let files = TlsFiles { ca, identity: None };
         let limits = Limits { body: 64 << 10, time: TIME };
         Ok(Sender { connection: Connection::new(target, &files, None, limits)?, secret })
@@ -97,6 +89,31 @@ impl Sender {
             _ => Err(NotSent::Refused(format!("the receiver answers with {status}"))),
         }
     }
+}
+
+impl Receiver {
+    /// Looks at the files that it names.
+    ///
+    /// # Errors
+    /// One cannot be read, others can read it, or it holds something else. Says which, not what is in it.
+    pub fn look(&self) -> Result<(), String> {
+        let (_, ca, _) = read(self)?;
+        ca.map_or(Ok(()), |ca| connector(&TlsFiles { ca: Some(ca), identity: None }).map(drop))
+    }
+}
+
+/// What is in a receiver's files: its address, whom to trust, the secret where there is one.
+fn read(receiver: &Receiver) -> Result<(Target, Option<PathBuf>, Option<Secret>), String> {
+    let (url, ca, secret) = match receiver {
+        Receiver::Slack { url_file } => (url_file, None, None),
+        Receiver::Webhook { url_file, secret_file, ca_file } => {
+            let secret = Secret::parse(&text(secret_file)?).map_err(|why| named(secret_file, &why))?;
+            (url_file, ca_file.clone(), Some(secret))
+        }
+    };
+    // What is wrong with an address must not show it.
+    let target = Target::parse(&text(url)?).map_err(|_| named(url, "is not a URL that can be sent to"))?;
+    Ok((target, ca, secret))
 }
 
 fn text(path: &PathBuf) -> Result<String, String> {

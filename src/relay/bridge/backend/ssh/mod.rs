@@ -4,6 +4,7 @@ pub mod argv;
 pub mod quote;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Inventory {
     pub nodes: BTreeMap<NodeName, Address>,
     /// How all others are reached; without it, there are no others.
     pub others: Option<Other>,
+    /// Others are only those whose host keys are in this file. It is read each time: a node more needs no other bridge.
+    pub known: Option<PathBuf>,
 }
 
 /// A node that is found by its name.
@@ -41,6 +44,9 @@ impl Inventory {
     pub fn address(&self, node: &NodeName) -> Option<Address> {
         self.nodes.get(node).cloned().or_else(|| {
             let Other { user, port } = self.others.clone()?;
+            if self.known.as_deref().is_some_and(|file| !knows(file, node, port)) {
+                return None;
+            }
             Some(Address { host: node.to_string(), port, user, key_name: None })
         })
     }
@@ -53,10 +59,22 @@ impl Inventory {
                 run.scope.kind()
             ));
         };
+        if self.known.is_some() {
+            // Who is not known is told of as one node among others.
+            return None;
+        }
         let strange: Vec<&str> =
             nodes.iter().filter(|n| self.address(n).is_none()).map(NodeName::as_str).take(3).collect();
         (!strange.is_empty()).then(|| format!("this bridge does not know where {} is", strange.join(", ")))
     }
+}
+
+/// Whether a file of OpenSSH's known hosts names this one. Names that are hashed are not seen.
+fn knows(file: &Path, node: &NodeName, port: u16) -> bool {
+    let name = if port == 22 { node.to_string() } else { format!("[{node}]:{port}") };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let names = text.lines().filter(|line| !line.starts_with(['#', '@'])).filter_map(|line| line.split(' ').next());
+    names.flat_map(|names| names.split(',')).any(|known| known == name)
 }
 
 /// Puppet over SSH.
@@ -118,7 +136,10 @@ impl Ssh {
     /// What became of one node; `None` when the bridge ends and nobody will know.
     async fn one(&self, job: &Job, node: NodeName, floor: &Floor) -> Option<NodeResult> {
         let Some(address) = self.inventory.address(&node) else {
-            let ended = Ended::Local("this bridge does not know where the node is".into());
+            let ended = match self.inventory.known {
+                Some(_) => Ended::Transport("the bridge knows no node of this name".into()),
+                None => Ended::Local("this bridge does not know where the node is".into()),
+            };
             return Some(verdict::result(node, &ended));
         };
         let nonce = match nonce() {
@@ -173,12 +194,28 @@ mod tests {
     #[test]
     fn a_closed_inventory_has_no_others() {
         let node: NodeName = "web01".parse().unwrap();
-        let mut inventory = Inventory { nodes: BTreeMap::new(), others: None };
+        let mut inventory = Inventory { nodes: BTreeMap::new(), others: None, known: None };
         assert_eq!(inventory.address(&node), None);
         inventory.others = Some(Other { user: "root".into(), port: 2222 });
         assert_eq!(inventory.address(&node).unwrap().host, "web01");
         let there = Address { host: "192.0.2.1".into(), port: 22, user: "deploy".into(), key_name: None };
         inventory.nodes.insert(node.clone(), there.clone());
         assert_eq!(inventory.address(&node), Some(there));
+    }
+
+    #[test]
+    fn others_are_those_whose_keys_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known_hosts");
+        let others = Some(Other { user: "root".into(), port: 2222 });
+        let inventory = Inventory { nodes: BTreeMap::new(), others, known: Some(file.clone()) };
+        let there = |name: &str| inventory.address(&name.parse().unwrap()).is_some();
+        assert!(!there("web01"), "no file, nobody known");
+        std::fs::write(&file, "# [web03]:2222\n[web01]:2222,[alias]:2222 ecdsa AAAA\nweb02 ecdsa AAAA\n").unwrap();
+        assert!(there("web01") && there("alias"));
+        assert!(!there("web02"), "another port is another key");
+        assert!(!there("web03") && !there("web0"));
+        std::fs::write(&file, "[web04]:2222 ecdsa AAAA\n").unwrap();
+        assert!(there("web04") && !there("web01"), "read anew");
     }
 }
