@@ -358,9 +358,11 @@ mod tests {
         running.version = Version::new(8, 7, 0);
         assert_eq!(manifest.clone().with(&running).releases.len(), manifest.releases.len() + 1);
         // Written and read, it says the same.
-        let again = Manifest::parse(&manifest.clone().with(&running).text().unwrap()).unwrap();
-        assert_eq!(again.releases, manifest.clone().with(&running).releases);
-        assert_eq!(again.channels_of(&running), manifest.channels_of(&running));
+        let later = manifest.clone().with(&Release { version: running.version, ..whole });
+        let again = Manifest::parse(&later.text().unwrap()).unwrap();
+        assert_eq!(again.releases, later.releases);
+        let newest = again.in_channel("stable").unwrap();
+        assert_eq!((&newest.version, again.channels_of(newest)), (&Version::new(8, 7, 0), vec!["stable"]));
     }
 
     #[test]

@@ -271,6 +271,7 @@ fn a_release_that_only_the_backup_knows_is_restored() {
     release.version = "8.0.7".parse().unwrap();
     release.components.get_mut("agent").unwrap().image =
         Some(format!("registry.example.com/agent@sha256:{}", "a".repeat(64)));
+    std::fs::remove_file(&path).unwrap();
     whole(&path, "8.0.7", Some(release));
     says(&restore(), &["exit code: 0", "pull image registry.example.com/agent@sha256:aaaa"]);
 }
